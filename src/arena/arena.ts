@@ -1,0 +1,141 @@
+/**
+ * The arena: the one block of memory that all threads share.
+ *
+ * It is a shared WebAssembly.Memory, so that compiled filters can read frames where they are. It is made whole at
+ * the start and never grows; the system gives pages only to what is touched, so its size costs address space, not
+ * memory. Sections, in this order:
+ *
+ *   threads      one record per thread: is it alive, how often did its loop turn, how far is it with commands
+ *   mailboxes    one per worker: the command being given to it (engine/mailbox.ts)
+ *   bpfIfs       one record per interface (bpf/layout.ts)
+ *   descriptors  one record per BPF descriptor (bpf/layout.ts)
+ *   interfaces   counters and state per interface (engine/counters.ts)
+ *   directions   counters per link direction (link/counters.ts)
+ *   frames       one pool of frame slots per worker (engine/frame-pool.ts)
+ *   heap         programs and capture buffers; the control thread allocates (arena/heap.ts)
+ *
+ * Each section's records say who writes and who reads them, and under which lock.
+ */
+
+/** How much of everything an arena has room for. */
+export type Capacity = {
+  readonly workers: number;
+  readonly interfaces: number;
+  readonly directions: number;
+  readonly descriptors: number;
+  readonly slotsPerWorker: number;
+  /** Bytes of one frame slot, a multiple of 64. */
+  readonly slotBytes: number;
+  readonly heapBytes: number;
+};
+
+/** Byte sizes of the records. */
+export const THREAD_BYTES = 64;
+export const MAILBOX_BYTES = 65_536;
+export const BPF_IF_BYTES = 64;
+export const DESCRIPTOR_BYTES = 192;
+export const INTERFACE_BYTES = 64;
+export const DIRECTION_BYTES = 128;
+
+/** What a thread needs to find its way in an arena that another thread made; goes through structured clone. */
+export type ArenaHandle = { readonly memory: WebAssembly.Memory; readonly capacity: Capacity };
+
+const PAGE = 65_536;
+
+/** Words of a thread record; the thread's number is its index. Thread 0 does not exist: 0 is "nobody" in a lock. */
+export const THREAD_STATE = 0; // written by the control thread; read by whoever waits for a lock this thread holds
+export const THREAD_TURNS = 1; // written by the thread at each turn, outside of every lock; read by the control thread
+export const THREAD_COMMAND = 2; // written by the control thread: number of the newest command
+export const THREAD_ACK = 3; // written by the worker: number of the newest command it has carried out
+export const THREAD_EVENT = 4; // incremented by the worker when it has news for the control thread
+
+export const THREAD_ALIVE = 1;
+export const THREAD_DEAD = 2;
+
+/** Thread number of the control thread; worker i has number FIRST_WORKER + i. */
+export const CONTROL_THREAD = 1;
+export const FIRST_WORKER = 2;
+
+export class Arena {
+  readonly memory: WebAssembly.Memory;
+  readonly capacity: Capacity;
+  readonly u8: Uint8Array;
+  readonly i32: Int32Array;
+  readonly f64: Float64Array;
+  /** Byte offsets of the sections. */
+  readonly threads: number;
+  readonly mailboxes: number;
+  readonly bpfIfs: number;
+  readonly descriptors: number;
+  readonly interfaces: number;
+  readonly directions: number;
+  readonly frames: number;
+  readonly heap: number;
+
+  private constructor(capacity: Capacity, memory?: WebAssembly.Memory) {
+    let at = 0;
+    const section = (bytes: number): number => {
+      const start = at;
+      at = Math.ceil((at + bytes) / 64) * 64;
+      return start;
+    };
+    this.capacity = capacity;
+    this.threads = section((FIRST_WORKER + capacity.workers) * THREAD_BYTES);
+    this.mailboxes = section(capacity.workers * MAILBOX_BYTES);
+    this.bpfIfs = section(capacity.interfaces * BPF_IF_BYTES);
+    this.descriptors = section(capacity.descriptors * DESCRIPTOR_BYTES);
+    this.interfaces = section(capacity.interfaces * INTERFACE_BYTES);
+    this.directions = section(capacity.directions * DIRECTION_BYTES);
+    this.frames = section(capacity.workers * capacity.slotsPerWorker * capacity.slotBytes);
+    this.heap = section(capacity.heapBytes);
+    const pages = Math.ceil(at / PAGE);
+    if (pages > 65_536) throw new RangeError(`an arena of ${at} bytes does not fit into 4 GiB`);
+    this.memory = memory ?? new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    this.u8 = new Uint8Array(this.memory.buffer);
+    this.i32 = new Int32Array(this.memory.buffer);
+    this.f64 = new Float64Array(this.memory.buffer);
+  }
+
+  /** Makes an arena, all zero. Throws RangeError when it would exceed 4 GiB or the system refuses the memory. */
+  static create(capacity: Capacity): Arena {
+    return new Arena(capacity);
+  }
+
+  /** The same arena, seen from another thread. */
+  static open(handle: ArenaHandle): Arena {
+    return new Arena(handle.capacity, handle.memory);
+  }
+
+  get handle(): ArenaHandle {
+    return { memory: this.memory, capacity: this.capacity };
+  }
+
+  /** Index in `i32` of a field of a thread's record. */
+  threadWord(thread: number, field: number): number {
+    return (this.threads + thread * THREAD_BYTES) / 4 + field;
+  }
+
+  /** Index in `i32` of an interface's bpf_if record. */
+  bpfIfWord(interfaceIndex: number): number {
+    return (this.bpfIfs + interfaceIndex * BPF_IF_BYTES) >>> 2;
+  }
+
+  /** Index in `i32` of a descriptor's record. */
+  descriptorWord(descriptor: number): number {
+    return (this.descriptors + descriptor * DESCRIPTOR_BYTES) >>> 2;
+  }
+
+  /** Index in `f64` of an interface's counters. */
+  interfaceCounters(interfaceIndex: number): number {
+    return (this.interfaces + interfaceIndex * INTERFACE_BYTES) >>> 3;
+  }
+
+  /** The counters of a link direction, as a view. */
+  directionCounters(direction: number): Float64Array {
+    return new Float64Array(
+      this.memory.buffer,
+      this.directions + direction * DIRECTION_BYTES,
+      DIRECTION_BYTES / 8,
+    );
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * bpf_if: what connects an interface to the descriptors that listen on it. The design is FreeBSD's fix of June 2006
+ * (sys/net/bpf.c): before it, the tap path tested a pointer that the last detach set to null before it was used.
+ *
+ * 1. Every interface has its bpf_if from the moment it is made; there is no null to test for.
+ * 2. bpfPeersPresent() asks whether anybody listens, with one load and without the lock. The answer may be out of
+ *    date a moment later, which does no harm: it leads to nothing that a detach could have taken away.
+ * 3. bpfTap() takes the bpf_if lock, walks the list as it then is, runs each filter, delivers, lets go.
+ * 4. attach() and detach() take the same lock to edit the list. When detach() returns no thread is delivering to
+ *    that descriptor, for delivery happens under the lock; its memory can be freed.
+ */
+import { runProgram } from '../../vm/interpreter.ts';
+import type { Arena } from '../arena/arena.ts';
+import { lock, lockAsync, unlock } from '../arena/mutex.ts';
+import { catchPacket, type Stamp, wakeReader } from './buffers.ts';
+import {
+  D_ACCEPTED,
+  D_DIRECTION,
+  D_INSTRUCTIONS,
+  D_NEXT,
+  D_PREVIOUS,
+  D_PROGRAM,
+  D_RECEIVED,
+  IF_GENERATION,
+  IF_HEAD,
+  IF_LOCK,
+} from './layout.ts';
+
+/** Whether any descriptor is attached to the interface. Lockless: the only cost of BPF when nobody listens. */
+export function bpfPeersPresent(arena: Arena, interfaceIndex: number): boolean {
+  return Atomics.load(arena.i32, arena.bpfIfWord(interfaceIndex) + IF_HEAD) !== 0;
+}
+
+/**
+ * Shows one frame to every descriptor attached to an interface. Call it only when bpfPeersPresent().
+ *
+ * @param self the calling thread's number @param frame byte offset of the frame in the arena
+ * @param direction DIRECTION_IN or DIRECTION_OUT @param stamp when the frame was seen
+ */
+export function bpfTap(
+  arena: Arena,
+  self: number,
+  interfaceIndex: number,
+  frame: number,
+  length: number,
+  direction: number,
+  stamp: Stamp,
+): void {
+  const { i32, f64, u8 } = arena;
+  const bpfIf = arena.bpfIfWord(interfaceIndex);
+  lock(arena, bpfIf + IF_LOCK, self);
+  for (let next = i32[bpfIf + IF_HEAD]!; next !== 0; ) {
+    const d = arena.descriptorWord(next - 1);
+    next = i32[d + D_NEXT]!;
+    if ((i32[d + D_DIRECTION]! & direction) === 0) continue;
+    f64[(d >>> 1) + D_RECEIVED]!++;
+    const program = i32[d + D_PROGRAM]! >>> 2;
+    const snapLength = runProgram(i32, program, i32[d + D_INSTRUCTIONS]!, u8, frame, length, length);
+    if (snapLength === 0) continue;
+    f64[(d >>> 1) + D_ACCEPTED]!++;
+    catchPacket(arena, d, frame, length, snapLength, direction, stamp);
+  }
+  unlock(arena, bpfIf + IF_LOCK);
+}
+
+/** Runs `critical` with the bpf_if lock held by the control thread. `critical` must not await. */
+export async function withBpfIf<T>(
+  arena: Arena,
+  self: number,
+  interfaceIndex: number,
+  critical: () => T,
+): Promise<T> {
+  const word = arena.bpfIfWord(interfaceIndex) + IF_LOCK;
+  await lockAsync(arena, word, self);
+  try {
+    return critical();
+  } finally {
+    unlock(arena, word);
+  }
+}
+
+/** Generation of the interface that owns the bpf_if now. */
+export function generationOf(arena: Arena, interfaceIndex: number): number {
+  return Atomics.load(arena.i32, arena.bpfIfWord(interfaceIndex) + IF_GENERATION);
+}
+
+/** Puts a descriptor at the head of the list. With the lock held. */
+export function attach(arena: Arena, interfaceIndex: number, descriptor: number): void {
+  const { i32 } = arena;
+  const bpfIf = arena.bpfIfWord(interfaceIndex);
+  const d = arena.descriptorWord(descriptor);
+  const head = i32[bpfIf + IF_HEAD]!;
+  i32[d + D_NEXT] = head;
+  i32[d + D_PREVIOUS] = 0;
+  if (head !== 0) i32[arena.descriptorWord(head - 1) + D_PREVIOUS] = descriptor + 1;
+  // Seen by bpfPeersPresent() from here on, so last: the record is complete.
+  Atomics.store(i32, bpfIf + IF_HEAD, descriptor + 1);
+}
+
+/** Takes a descriptor out of the list and wakes its reader. With the lock held. */
+export function detach(arena: Arena, interfaceIndex: number, descriptor: number): void {
+  const { i32 } = arena;
+  const d = arena.descriptorWord(descriptor);
+  const [next, previous] = [i32[d + D_NEXT]!, i32[d + D_PREVIOUS]!];
+  if (previous !== 0) i32[arena.descriptorWord(previous - 1) + D_NEXT] = next;
+  else Atomics.store(i32, arena.bpfIfWord(interfaceIndex) + IF_HEAD, next);
+  if (next !== 0) i32[arena.descriptorWord(next - 1) + D_PREVIOUS] = previous;
+  i32[d + D_NEXT] = 0;
+  i32[d + D_PREVIOUS] = 0;
+  wakeReader(arena, d);
+}
+
+/** The interface goes away: no attach that was under way may find it any more. With the lock held. */
+export function retire(arena: Arena, interfaceIndex: number): void {
+  Atomics.add(arena.i32, arena.bpfIfWord(interfaceIndex) + IF_GENERATION, 1);
+}

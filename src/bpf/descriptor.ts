@@ -1,0 +1,402 @@
+/**
+ * Descriptors: the control thread's side of bpf(4). Opening, reading, changing and closing them.
+ *
+ * All changes of the shared record happen under the bpf_if lock; memory is allocated before it is taken and freed
+ * after it is given back. Every `await` is a window: after it, `#attached` and `#closed` are looked at again.
+ */
+import type { Program } from '../../vm/index.ts';
+import { type Arena, CONTROL_THREAD } from '../arena/arena.ts';
+import type { Heap } from '../arena/heap.ts';
+import { waitWhile } from '../arena/wait.ts';
+import { attach, detach, generationOf, withBpfIf } from './bpf-if.ts';
+import { release, reset, rotate, wakeReader } from './buffers.ts';
+import {
+  D_ACCEPTED,
+  D_BUFFER_BYTES,
+  D_CAPTURED_BYTES,
+  D_DIRECTION,
+  D_DROPPED,
+  D_FREE,
+  D_HOLD,
+  D_HOLD_LENGTH,
+  D_INSTRUCTIONS,
+  D_PROGRAM,
+  D_RECEIVED,
+  D_STORE,
+  D_STORE_LENGTH,
+  D_WAIT,
+  WAIT_HOLD,
+  WAIT_RECORD,
+} from './layout.ts';
+import { type Direction, directionBits } from './record.ts';
+import {
+  type AttachOptions,
+  BpfError,
+  type DescriptorHandle,
+  type DescriptorStatus,
+  MAX_BUFFER_BYTES,
+  MIN_BUFFER_BYTES,
+  type Owner,
+} from './types.ts';
+
+/** The interface a descriptor is opened on, as the registry knows it. */
+export type Attachment = {
+  readonly name: string;
+  readonly index: number;
+  readonly generation: number;
+  readonly linkType: number;
+  /** Sends a frame out of the interface. Throws BpfError. */
+  readonly write: (frame: Uint8Array) => Promise<void>;
+};
+
+/** The descriptors of one arena, by id. Ids are never used twice; record slots are. */
+export class DescriptorTable {
+  readonly #arena: Arena;
+  readonly #heap: Heap;
+  readonly #open: Map<number, Descriptor> = new Map();
+  readonly #freeSlots: number[];
+  #lastId = 0;
+
+  constructor(arena: Arena, heap: Heap) {
+    this.#arena = arena;
+    this.#heap = heap;
+    this.#freeSlots = Array.from({ length: arena.capacity.descriptors }, (_, i) => i).reverse();
+  }
+
+  get(id: number): Descriptor | undefined {
+    return this.#open.get(id);
+  }
+
+  list(): Descriptor[] {
+    return [...this.#open.values()];
+  }
+
+  /** How many descriptors are attached to an interface. */
+  attachedTo(interfaceIndex: number): number {
+    let count = 0;
+    for (const each of this.#open.values()) if (each.interfaceIndex === interfaceIndex) count++;
+    return count;
+  }
+
+  /**
+   * Opens a descriptor and attaches it: O(1) in the number of interfaces and descriptors.
+   * Throws BpfError: EINVAL (buffer size), ENOBUFS (no memory or no descriptor left), ENXIO (interface gone).
+   */
+  async attach(to: Attachment, options: AttachOptions): Promise<Descriptor> {
+    const arena = this.#arena;
+    const room = this.#reserve(options);
+    const id = ++this.#lastId;
+    const descriptor = new Descriptor(arena, this.#heap, id, to, options, room, () => {
+      this.#open.delete(id);
+      this.#freeSlots.push(room.slot);
+    });
+    const attached = await withBpfIf(arena, CONTROL_THREAD, to.index, () => {
+      if (generationOf(arena, to.index) !== to.generation) return false;
+      attach(arena, to.index, room.slot);
+      return true;
+    });
+    if (!attached) {
+      this.#unreserve(room);
+      throw new BpfError('ENXIO', `interface ${to.name} is gone`);
+    }
+    this.#open.set(id, descriptor);
+    return descriptor;
+  }
+
+  /** The interface is gone: its descriptors can be read to the end, then report ENXIO. */
+  async detachAll(interfaceIndex: number): Promise<void> {
+    const affected = this.list().filter((descriptor) => descriptor.interfaceIndex === interfaceIndex);
+    for (const descriptor of affected) await descriptor.interfaceGone();
+  }
+
+  #reserve({ bufferBytes, program }: AttachOptions): Room {
+    if (!Number.isInteger(bufferBytes) || bufferBytes < MIN_BUFFER_BYTES || bufferBytes > MAX_BUFFER_BYTES) {
+      throw new BpfError(
+        'EINVAL',
+        `buffer size ${bufferBytes} is not between ${MIN_BUFFER_BYTES} and ${MAX_BUFFER_BYTES} bytes`,
+      );
+    }
+    const slot = this.#freeSlots.pop();
+    if (slot === undefined) {
+      throw new BpfError('ENOBUFS', `all ${this.#arena.capacity.descriptors} descriptors are in use`);
+    }
+    const buffers = this.#heap.allocate(2 * bufferStride(bufferBytes)) ?? 0;
+    const filter = buffers === 0 ? undefined : storeProgram(this.#arena, this.#heap, program);
+    if (filter === undefined) {
+      this.#unreserve({ slot, buffers, filter: 0 });
+      throw new BpfError('ENOBUFS', `no room for two buffers of ${bufferBytes} bytes; detach something or ask for less`);
+    }
+    return { slot, buffers, filter };
+  }
+
+  #unreserve({ slot, buffers, filter }: Room): void {
+    this.#freeSlots.push(slot);
+    if (buffers !== 0) this.#heap.free(buffers);
+    if (filter !== 0) this.#heap.free(filter);
+  }
+}
+
+/** What a descriptor takes up: its record, and byte offsets in the heap, 0 for none. */
+type Room = { readonly slot: number; readonly buffers: number; readonly filter: number };
+
+/** Copies a program into the heap; 0 for the empty one, undefined when there is no room. */
+function storeProgram(arena: Arena, heap: Heap, program: Program): number | undefined {
+  const words = program.words;
+  if (words.length === 0) return 0;
+  const offset = heap.allocate(words.byteLength);
+  if (offset !== undefined) arena.i32.set(words, offset >>> 2);
+  return offset;
+}
+
+/** Where the second buffer starts behind the first: records are read as aligned words. */
+function bufferStride(bufferBytes: number): number {
+  return Math.ceil(bufferBytes / 64) * 64;
+}
+
+export class Descriptor implements DescriptorHandle {
+  readonly id: number;
+  readonly interface: string;
+  readonly interfaceIndex: number;
+  readonly linkType: number;
+  readonly owner: Owner;
+  readonly closed: Promise<void>;
+  readonly #arena: Arena;
+  readonly #heap: Heap;
+  readonly #slot: number;
+  readonly #d: number;
+  readonly #write: (frame: Uint8Array) => Promise<void>;
+  readonly #buffers: number;
+  readonly #bufferBytes: number;
+  readonly #giveBack: () => void;
+  #program: number;
+  #filter: string;
+  #instructions: number;
+  #direction: Direction;
+  #immediate: boolean;
+  #readTimeoutMs: number;
+  #written = 0;
+  #attached = true;
+  #closed = false;
+  /** The last status, once the record may belong to somebody else. */
+  #final: DescriptorStatus | undefined;
+  /** How often the buffers were emptied; a batch taken before that is no longer the hold buffer. */
+  #resets = 0;
+  #resolveClosed!: () => void;
+  /** Readers queue up, so that two of them never share a hold buffer. */
+  #lastRead: Promise<unknown> = Promise.resolve();
+  #readers = 0;
+
+  /** Fills the record in `room.slot`; nobody sees it before it is attached. */
+  constructor(
+    arena: Arena,
+    heap: Heap,
+    id: number,
+    to: Attachment,
+    options: AttachOptions,
+    room: Room,
+    giveBack: () => void,
+  ) {
+    this.#arena = arena;
+    this.#heap = heap;
+    this.#slot = room.slot;
+    this.#d = arena.descriptorWord(room.slot);
+    this.#buffers = room.buffers;
+    this.#program = room.filter;
+    this.#giveBack = giveBack;
+    this.#write = to.write;
+    this.id = id;
+    this.interface = to.name;
+    this.interfaceIndex = to.index;
+    this.linkType = to.linkType;
+    this.owner = options.owner;
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+    this.#bufferBytes = options.bufferBytes;
+    this.#filter = options.filter;
+    this.#instructions = options.program.instructions.length;
+    this.#direction = options.direction;
+    this.#immediate = options.immediate;
+    this.#readTimeoutMs = options.readTimeoutMs;
+    const { i32 } = arena;
+    const d = this.#d;
+    i32.fill(0, d, arena.descriptorWord(room.slot + 1));
+    i32[d + D_DIRECTION] = directionBits(options.direction);
+    i32[d + D_BUFFER_BYTES] = options.bufferBytes;
+    i32[d + D_STORE] = room.buffers;
+    i32[d + D_FREE] = room.buffers + bufferStride(options.bufferBytes);
+    i32[d + D_PROGRAM] = this.#program;
+    i32[d + D_INSTRUCTIONS] = this.#instructions;
+  }
+
+  status(): DescriptorStatus {
+    if (this.#final) return this.#final;
+    const counter = (field: number): number => this.#arena.f64[(this.#d >>> 1) + field]!;
+    return {
+      id: this.id,
+      interface: this.interface,
+      filter: this.#filter,
+      instructions: this.#instructions,
+      direction: this.#direction,
+      immediate: this.#immediate,
+      readTimeoutMs: this.#readTimeoutMs,
+      bufferBytes: this.#bufferBytes,
+      owner: this.owner,
+      attached: this.#attached,
+      received: counter(D_RECEIVED),
+      accepted: counter(D_ACCEPTED),
+      dropped: counter(D_DROPPED),
+      capturedBytes: counter(D_CAPTURED_BYTES),
+      written: this.#written,
+    };
+  }
+
+  async setFilter(filter: string, program: Program, keep: boolean): Promise<void> {
+    const stored = storeProgram(this.#arena, this.#heap, program);
+    if (stored === undefined) throw new BpfError('ENOBUFS', 'no room for the filter; detach something');
+    const old = await this.#locked(() => {
+      const { i32 } = this.#arena;
+      i32[this.#d + D_PROGRAM] = stored;
+      i32[this.#d + D_INSTRUCTIONS] = program.instructions.length;
+      if (!keep) this.#reset();
+      const before = this.#program;
+      this.#program = stored;
+      this.#filter = filter;
+      this.#instructions = program.instructions.length;
+      return before;
+    }).catch((error: unknown) => {
+      this.#freeProgram(stored);
+      throw error;
+    });
+    // Programs run under the lock, so nobody runs the old one any more.
+    this.#freeProgram(old);
+  }
+
+  async setDirection(direction: Direction): Promise<void> {
+    await this.#locked(() => {
+      this.#arena.i32[this.#d + D_DIRECTION] = directionBits(direction);
+      this.#direction = direction;
+    });
+  }
+
+  setImmediate(immediate: boolean): void {
+    this.#immediate = immediate;
+    wakeReader(this.#arena, this.#d);
+  }
+
+  setReadTimeout(readTimeoutMs: number): void {
+    this.#readTimeoutMs = readTimeoutMs;
+    wakeReader(this.#arena, this.#d);
+  }
+
+  async flush(): Promise<void> {
+    await this.#locked(() => this.#reset());
+  }
+
+  read(): Promise<Uint8Array | undefined> {
+    this.#readers++;
+    const turn = this.#lastRead
+      .then(() => this.#readNext())
+      .finally(() => {
+        this.#readers--;
+      });
+    this.#lastRead = turn.catch(() => {});
+    return turn;
+  }
+
+  async write(frame: Uint8Array): Promise<void> {
+    if (this.#closed || !this.#attached) throw new BpfError('ENXIO', `interface ${this.interface} is gone`);
+    await this.#write(frame);
+    this.#written++;
+  }
+
+  /** A reader is waiting its turn while tappers have no buffer to go on with. */
+  get backlogged(): boolean {
+    return this.#readers > 0 && this.#arena.i32[this.#d + D_FREE] === 0;
+  }
+
+  async interfaceGone(): Promise<void> {
+    await this.#detach();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return this.closed;
+    this.#closed = true;
+    await this.#detach();
+    // A reader that was woken must have left before the buffers can be used for something else.
+    await this.#lastRead;
+    this.#final = this.status();
+    this.#heap.free(this.#buffers);
+    this.#freeProgram(this.#program);
+    this.#giveBack();
+    this.#resolveClosed();
+  }
+
+  /** Takes the record out of the list; afterwards no thread is delivering to it. */
+  async #detach(): Promise<void> {
+    await withBpfIf(this.#arena, CONTROL_THREAD, this.interfaceIndex, () => {
+      if (this.#attached) detach(this.#arena, this.interfaceIndex, this.#slot);
+      this.#attached = false;
+      wakeReader(this.#arena, this.#d);
+    });
+  }
+
+  /** One batch: waits for a first record, then until the buffer is full or the read timeout is over. */
+  async #readNext(): Promise<Uint8Array | undefined> {
+    let handOver = this.#immediate;
+    while (!this.#closed) {
+      const hold = await this.#takeHold(handOver || this.#immediate || !this.#attached);
+      if (this.#closed) return undefined;
+      if (hold.offset !== 0) {
+        const batch = this.#arena.u8.slice(hold.offset, hold.offset + hold.length);
+        await withBpfIf(this.#arena, CONTROL_THREAD, this.interfaceIndex, () => {
+          // A reset in between has freed the hold buffer already.
+          if (this.#resets === hold.resets) release(this.#arena, this.#d);
+        });
+        return batch;
+      }
+      if (!this.#attached) return undefined;
+      const timeoutMs = hold.wait === WAIT_HOLD && this.#readTimeoutMs > 0 ? this.#readTimeoutMs : undefined;
+      const woken = await waitWhile(this.#arena.i32, this.#d + D_WAIT, hold.wait, timeoutMs);
+      handOver = woken === 'timed-out';
+    }
+    return undefined;
+  }
+
+  /**
+   * The hold buffer, after rotating if `handOver` and there is something in the store. When there is none,
+   * `offset` is 0 and `wait` is what the record now says its reader waits for.
+   */
+  #takeHold(handOver: boolean): Promise<{ offset: number; length: number; wait: number; resets: number }> {
+    const { i32 } = this.#arena;
+    const d = this.#d;
+    return withBpfIf(this.#arena, CONTROL_THREAD, this.interfaceIndex, () => {
+      const empty = i32[d + D_STORE_LENGTH] === 0;
+      if (i32[d + D_HOLD] === 0 && handOver && !empty) rotate(this.#arena, d);
+      const offset = i32[d + D_HOLD]!;
+      const wait = empty ? WAIT_RECORD : WAIT_HOLD;
+      if (offset === 0) Atomics.store(i32, d + D_WAIT, wait);
+      return { offset, length: i32[d + D_HOLD_LENGTH]!, wait, resets: this.#resets };
+    });
+  }
+
+  #reset(): void {
+    this.#resets++;
+    reset(this.#arena, this.#d);
+    const counters = this.#d >>> 1;
+    for (const field of [D_RECEIVED, D_ACCEPTED, D_DROPPED, D_CAPTURED_BYTES]) {
+      this.#arena.f64[counters + field] = 0;
+    }
+  }
+
+  async #locked<T>(critical: () => T): Promise<T> {
+    return withBpfIf(this.#arena, CONTROL_THREAD, this.interfaceIndex, () => {
+      if (this.#closed) throw new BpfError('ENXIO', `descriptor ${this.id} is closed`);
+      return critical();
+    });
+  }
+
+  #freeProgram(offset: number): void {
+    if (offset !== 0) this.#heap.free(offset);
+  }
+}

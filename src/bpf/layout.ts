@@ -1,0 +1,55 @@
+/**
+ * The shared records of bpf(4): one bpf_if per interface, one record per descriptor. Fields are indexes of 32-bit
+ * words from the start of the record; counters are indexes of float64s, so that they count exactly up to 2^53.
+ *
+ * "the lock" is the lock word of the bpf_if that the descriptor is attached to. "control" is the control thread,
+ * the only one that attaches, detaches and allocates; "tappers" are the workers that carry the interface's frames.
+ */
+
+/** bpf_if: made with the interface, there as long as the interface is, never null. */
+export const IF_LOCK = 0; // the bpf_if lock (arena/mutex.ts)
+/**
+ * Head of the list of attached descriptors: a descriptor number + 1, or 0 for none. Written by control under the
+ * lock. Read under the lock to walk the list, and without it by bpfPeersPresent(), the check of the hot path.
+ */
+export const IF_HEAD = 1;
+/** Incremented by control under the lock when the interface goes away; attach compares it. */
+export const IF_GENERATION = 2;
+
+/** Descriptor. Unless it says otherwise: written by control under the lock, read by tappers under the lock. */
+export const D_NEXT = 0; // list links: descriptor number + 1, or 0
+export const D_PREVIOUS = 1;
+export const D_DIRECTION = 2; // bits of record.ts
+export const D_PROGRAM = 3; // byte offset in the heap of the packed read filter
+export const D_INSTRUCTIONS = 4; // its length; 0 accepts everything
+export const D_BUFFER_BYTES = 5; // size of each of the two buffers
+
+/*
+ * The three roles that the two buffers take turns in, as in FreeBSD's bpfdesc.h. A field holds a byte offset in the
+ * heap, 0 when no buffer has the role. Fields are written by tappers and control under the lock.
+ *
+ *   store  where tappers put records. There always is one.
+ *   hold   full, or handed over early; belongs to the reader (control) until it is given back as free. Its bytes
+ *          are read outside of the lock: nobody writes to a hold buffer.
+ *   free   empty, waiting to become the store when that is full. There is either a hold or a free buffer.
+ */
+export const D_STORE = 6;
+export const D_STORE_LENGTH = 7; // stored last when a record is added: a record that a dying thread left half done is not seen
+export const D_HOLD = 8;
+export const D_HOLD_LENGTH = 9;
+export const D_FREE = 10;
+/**
+ * What the reader waits for: WAIT_NOTHING, WAIT_RECORD or WAIT_HOLD. Set by control under the lock; set back to
+ * WAIT_NOTHING by the tapper that makes it true, which then wakes whoever sleeps on this word.
+ */
+export const D_WAIT = 11;
+
+export const WAIT_NOTHING = 0;
+export const WAIT_RECORD = 1; // any record
+export const WAIT_HOLD = 2; // a hold buffer
+
+/** Counters, float64 index from the record's start. Written by tappers under the lock; read by anybody. */
+export const D_RECEIVED = 8; // frames in the wanted direction, before the filter
+export const D_ACCEPTED = 9; // frames the filter accepted
+export const D_DROPPED = 10; // accepted frames that found no room
+export const D_CAPTURED_BYTES = 11; // bytes put into the buffers, record headers not counted

@@ -1,0 +1,201 @@
+/**
+ * The pump of one descriptor: reads its batches, encodes each once per format in use, and gives the same buffer to
+ * every reader of that format.
+ *
+ * It reads while somebody listens. A batch that arrives after the last reader has left is kept for the next one, so
+ * that what was captured is delivered, however readers come and go. When the descriptor is closed, or its interface
+ * is gone and everything captured has been read, every reader gets the trailer of its format and the end.
+ *
+ * Only one Capture may read a descriptor: get it from `Captures`.
+ */
+import type { Writable } from 'node:stream';
+import { setImmediate as eventLoopTurn } from 'node:timers/promises';
+import { RECORD_HEADER } from '../bpf/record.ts';
+import type { DescriptorHandle } from '../daemon/contract.ts';
+import { openCaptureFile } from './capture-file.ts';
+import { type CaptureFormat, encoder } from './formats.ts';
+import { Subscriber, type SubscriberStatus } from './subscriber.ts';
+
+/** What may wait for a slow reader before it loses frames. */
+export const DEFAULT_LIMIT_BYTES: number = 8 * 1024 * 1024;
+
+export type CaptureEvents = {
+  /** The last reader has left. Not called when that is because the descriptor ended. */
+  readonly onIdle?: () => void;
+  /** A capture file could not be written any further (the others go on), or the descriptor could not be read. */
+  readonly onError?: (error: Error) => void;
+};
+
+export type CaptureStatus = {
+  readonly subscribers: readonly SubscriberStatus[];
+  /** True once the descriptor has nothing more to give. */
+  readonly ended: boolean;
+};
+
+export type Subscription = {
+  status(): SubscriberStatus;
+  /** Writes the trailer and ends the sink. The other readers go on. Idempotent. */
+  end(): void;
+  /** Resolves when the sink has closed, with the error that closed it, if one did. */
+  readonly closed: Promise<Error | undefined>;
+};
+
+export class Capture {
+  readonly #handle: DescriptorHandle;
+  readonly #application: string;
+  readonly #subscribers = new Set<Subscriber>();
+  readonly #idleListeners = new Set<() => void>();
+  readonly #errorListeners = new Set<(error: Error) => void>();
+  readonly #files = new Set<Promise<unknown>>();
+  #pumping = false;
+  #ended = false;
+  /** A batch that was read when nobody listened any more. */
+  #kept: Uint8Array | undefined;
+
+  constructor(handle: DescriptorHandle, application: string) {
+    this.#handle = handle;
+    this.#application = application;
+  }
+
+  /** Adds listeners; there may be several, as the server and the lab both have an interest. */
+  on(events: CaptureEvents): this {
+    if (events.onIdle !== undefined) this.#idleListeners.add(events.onIdle);
+    if (events.onError !== undefined) this.#errorListeners.add(events.onError);
+    return this;
+  }
+
+  /**
+   * Adds a reader. The header of the format is written at once. `limitBytes` is what may wait in the sink before
+   * the reader loses batches. A descriptor that has ended gives header, trailer and end.
+   */
+  subscribe(format: CaptureFormat, sink: Writable, options: { limitBytes?: number } = {}): Subscription {
+    return this.#add(format, sink, options.limitBytes ?? DEFAULT_LIMIT_BYTES);
+  }
+
+  /**
+   * Writes the frames to a pcapng file, which is created or replaced before this returns.
+   * Throws CaptureFileError when the file cannot be made; a later error ends this file only, and goes to onError.
+   */
+  async toFile(path: string, options: { limitBytes?: number } = {}): Promise<Subscription> {
+    const sink = await openCaptureFile(path);
+    const subscription = this.#add('pcapng', sink, options.limitBytes ?? DEFAULT_LIMIT_BYTES, path);
+    const closed = subscription.closed.then((error) => {
+      this.#files.delete(closed);
+      if (error !== undefined) this.#tellError(error);
+    });
+    this.#files.add(closed);
+    return subscription;
+  }
+
+  status(): CaptureStatus {
+    return { subscribers: [...this.#subscribers].map((each) => each.status()), ended: this.#ended };
+  }
+
+  /** Resolves when every file that was begun is written to its end and closed. */
+  async filesClosed(): Promise<void> {
+    await Promise.all(this.#files);
+  }
+
+  #add(format: CaptureFormat, sink: Writable, limitBytes: number, path?: string): Subscription {
+    const { filter, received, accepted, dropped } = this.#handle.status();
+    const meta = {
+      application: this.#application,
+      interface: this.#handle.interface,
+      linkType: this.#handle.linkType,
+      filter,
+    };
+    const subscriber = new Subscriber({
+      format,
+      encoder: encoder(format, meta),
+      sink,
+      limitBytes,
+      counts: { received, accepted, dropped },
+      ...(path === undefined ? {} : { path }),
+      onGone: (gone) => this.#remove(gone),
+    });
+    if (this.#ended) {
+      subscriber.end(this.#handle.status());
+    } else if (!subscriber.gone) {
+      this.#subscribers.add(subscriber);
+      if (!this.#pumping) void this.#pump();
+    } else {
+      this.#tellIfIdle();
+    }
+    return {
+      status: () => subscriber.status(),
+      end: () => subscriber.end(this.#handle.status()),
+      closed: subscriber.closed,
+    };
+  }
+
+  #remove(subscriber: Subscriber): void {
+    if (this.#subscribers.delete(subscriber)) this.#tellIfIdle();
+  }
+
+  #tellIfIdle(): void {
+    if (this.#ended || this.#subscribers.size > 0) return;
+    for (const listener of this.#idleListeners) listener();
+  }
+
+  /** Runs while there are readers, and until the read under way has returned. Never two at a time. */
+  async #pump(): Promise<void> {
+    this.#pumping = true;
+    while (this.#subscribers.size > 0) {
+      const batch = this.#kept ?? (await this.#read());
+      this.#kept = undefined;
+      if (batch === undefined) {
+        this.#end();
+        break;
+      }
+      // The last reader may have left during the read.
+      if (this.#subscribers.size === 0) {
+        this.#kept = batch;
+        break;
+      }
+      this.#distribute(batch);
+      // A descriptor that always has a batch ready would otherwise never let the sinks write.
+      await eventLoopTurn();
+    }
+    this.#pumping = false;
+  }
+
+  /** A descriptor that fails has nothing more to give, like one that is closed. */
+  async #read(): Promise<Uint8Array | undefined> {
+    try {
+      return await this.#handle.read();
+    } catch (error) {
+      this.#tellError(error instanceof Error ? error : new Error(String(error)));
+      return undefined;
+    }
+  }
+
+  #tellError(error: Error): void {
+    for (const listener of this.#errorListeners) listener(error);
+  }
+
+  #distribute(batch: Uint8Array): void {
+    const count = countRecords(batch);
+    const encoded = new Map<CaptureFormat, Buffer>();
+    for (const subscriber of this.#subscribers) {
+      let buffer = encoded.get(subscriber.format);
+      if (buffer === undefined) {
+        buffer = subscriber.encoder.batch(batch);
+        encoded.set(subscriber.format, buffer);
+      }
+      subscriber.deliver(buffer, count);
+    }
+  }
+
+  #end(): void {
+    this.#ended = true;
+    const counts = this.#handle.status();
+    for (const subscriber of [...this.#subscribers]) subscriber.end(counts);
+  }
+}
+
+function countRecords(batch: Uint8Array): number {
+  const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength);
+  let count = 0;
+  for (let at = 0; at + RECORD_HEADER <= batch.byteLength; at += view.getUint32(at, true)) count++;
+  return count;
+}

@@ -1,0 +1,182 @@
+/**
+ * The control socket from the other side: one method per operation of the server, over node:http. What the server
+ * refuses is thrown as ControlError with its problem document; a socket that does not answer, as ConnectionError
+ * that says what to do.
+ */
+import { Agent, type IncomingMessage, request } from 'node:http';
+import type { CaptureFormat } from '../capture/formats.ts';
+import type { InterfaceStatus, LinkStatus } from '../daemon/contract.ts';
+import { PROBLEM_MEDIA_TYPE, type Problem, problem } from './problem.ts';
+import type { AttachRequest, DescriptorChange, LinkChangeRequest } from './schemas/requests.ts';
+import type { DescriptorResource, LabResource, LinkChanged } from './schemas/resources.ts';
+
+/** What the server refused; `problem` is its answer. */
+export class ControlError extends Error {
+  readonly problem: Problem;
+
+  constructor(problem: Problem) {
+    super(problem.detail);
+    this.name = 'ControlError';
+    this.problem = problem;
+  }
+}
+
+/** Nobody answers on the socket, or the answer broke off; `code` is the errno name. */
+export class ConnectionError extends Error {
+  readonly code: string;
+  readonly socketPath: string;
+
+  constructor(socketPath: string, code: string) {
+    super(connectionMessage(socketPath, code));
+    this.name = 'ConnectionError';
+    this.code = code;
+    this.socketPath = socketPath;
+  }
+}
+
+function connectionMessage(path: string, code: string): string {
+  switch (code) {
+    case 'ENOENT':
+    case 'ECONNREFUSED':
+      return `no taplab is listening on ${path}; start one with \`taplab up LAB.yaml\` or name its socket with --socket`;
+    case 'EACCES':
+    case 'EPERM':
+      return `no access to ${path} (${code}); its owner and group may use it, so try as root`;
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return `taplab closed the connection on ${path} (${code}); it may be going down`;
+    default:
+      return `cannot talk to taplab on ${path}: ${code}`;
+  }
+}
+
+/** The body of an attach request; what is left out has the server's default. */
+export type AttachBody = Partial<AttachRequest>;
+
+type Send = { readonly body?: object };
+
+export class ControlClient {
+  readonly socketPath: string;
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 4 });
+
+  constructor(socketPath: string) {
+    this.socketPath = socketPath;
+  }
+
+  async interfaces(): Promise<InterfaceStatus[]> {
+    return (await this.#json<{ interfaces: InterfaceStatus[] }>('GET', '/v1/interfaces')).interfaces;
+  }
+
+  interface(name: string): Promise<InterfaceStatus> {
+    return this.#json('GET', `/v1/interfaces/${encodeURIComponent(name)}`);
+  }
+
+  attach(interfaceName: string, body: AttachBody = {}): Promise<DescriptorResource> {
+    return this.#json('POST', `/v1/interfaces/${encodeURIComponent(interfaceName)}/descriptors`, { body });
+  }
+
+  async descriptors(): Promise<DescriptorResource[]> {
+    return (await this.#json<{ descriptors: DescriptorResource[] }>('GET', '/v1/descriptors')).descriptors;
+  }
+
+  descriptor(id: number): Promise<DescriptorResource> {
+    return this.#json('GET', `/v1/descriptors/${id}`);
+  }
+
+  changeDescriptor(id: number, change: DescriptorChange): Promise<DescriptorResource> {
+    return this.#json('PATCH', `/v1/descriptors/${id}`, { body: change });
+  }
+
+  /** Closes a descriptor; resolves with its last counters. */
+  detach(id: number): Promise<DescriptorResource> {
+    return this.#json('DELETE', `/v1/descriptors/${id}`);
+  }
+
+  flush(id: number): Promise<DescriptorResource> {
+    return this.#json('POST', `/v1/descriptors/${id}/flush`);
+  }
+
+  /** Sends frames to the node of the descriptor's interface; resolves with how many were sent. */
+  async writeFrames(id: number, frames: readonly Uint8Array[]): Promise<number> {
+    const body = { frames: frames.map((frame) => Buffer.from(frame).toString('base64')) };
+    return (await this.#json<{ written: number }>('POST', `/v1/descriptors/${id}/frames`, { body })).written;
+  }
+
+  /** What the descriptor captures, live. Destroy it to stop reading; it ends when the descriptor is closed. */
+  async stream(id: number, format: CaptureFormat): Promise<IncomingMessage> {
+    // A connection of its own: it stays in use as long as the stream does.
+    return this.#open('GET', `/v1/descriptors/${id}/stream?format=${format}`, {}, false);
+  }
+
+  async links(): Promise<LinkStatus[]> {
+    return (await this.#json<{ links: LinkStatus[] }>('GET', '/v1/links')).links;
+  }
+
+  link(name: string): Promise<LinkStatus> {
+    return this.#json('GET', `/v1/links/${encodeURIComponent(name)}`);
+  }
+
+  changeLink(name: string, change: LinkChangeRequest): Promise<LinkChanged> {
+    return this.#json('PATCH', `/v1/links/${encodeURIComponent(name)}`, { body: change });
+  }
+
+  lab(): Promise<LabResource> {
+    return this.#json('GET', '/v1/lab');
+  }
+
+  /** Asks for the lab to be taken down; resolves with the process id that is ending. */
+  async shutDown(): Promise<number> {
+    return (await this.#json<{ pid: number }>('DELETE', '/v1/lab')).pid;
+  }
+
+  /** The metrics in the text format of Prometheus. */
+  async metrics(): Promise<string> {
+    return this.#text(await this.#open('GET', '/metrics', {}));
+  }
+
+  /** Gives idle connections back. The client can still be used. */
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  async #json<Body>(method: string, path: string, send: Send = {}): Promise<Body> {
+    const answer = await this.#open(method, path, send);
+    return JSON.parse(await this.#text(answer)) as Body;
+  }
+
+  /** Sends a request; resolves with the answer once its head has arrived, and throws the problem it may hold. */
+  async #open(method: string, path: string, { body }: Send, share = true): Promise<IncomingMessage> {
+    const payload = body === undefined ? undefined : JSON.stringify(body);
+    const headers =
+      payload === undefined
+        ? {}
+        : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
+    const agent = share ? this.#agent : false;
+    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+      const sent = request({ socketPath: this.socketPath, method, path, headers, agent }, resolve);
+      sent.on('error', (error: NodeJS.ErrnoException) => {
+        reject(new ConnectionError(this.socketPath, error.code ?? error.message));
+      });
+      sent.end(payload);
+    });
+    const status = answer.statusCode ?? 0;
+    if (status >= 200 && status < 300) return answer;
+    throw new ControlError(readProblem(status, answer, await this.#text(answer)));
+  }
+
+  async #text(answer: IncomingMessage): Promise<string> {
+    try {
+      answer.setEncoding('utf8');
+      let text = '';
+      for await (const chunk of answer) text += chunk;
+      return text;
+    } catch (error) {
+      throw new ConnectionError(this.socketPath, (error as NodeJS.ErrnoException).code ?? String(error));
+    }
+  }
+}
+
+function readProblem(status: number, answer: IncomingMessage, text: string): Problem {
+  if (answer.headers['content-type']?.startsWith(PROBLEM_MEDIA_TYPE)) return JSON.parse(text) as Problem;
+  return problem(status, `the socket answered ${status}, and not as taplab does; is it another program's?`);
+}

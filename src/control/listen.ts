@@ -1,0 +1,102 @@
+/**
+ * Binding a server to a unix socket that nobody but owner and group can reach at any moment, and that takes the
+ * place of a socket file left by a process that is gone, but never of one that is answered.
+ */
+import { lstat, mkdir, unlink } from 'node:fs/promises';
+import { createConnection, type Server } from 'node:net';
+import { dirname } from 'node:path';
+
+/** sockaddr_un of unix(7): 108 bytes, the last of them zero. */
+const MAX_PATH_BYTES = 107;
+/** Leaves 0660 of the 0777 that bind(2) gives a socket. */
+const SOCKET_UMASK = 0o117;
+const PROBE_TIMEOUT_MS = 2000;
+
+/** Why a socket cannot be listened on; the message says what to do. */
+export class SocketError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'SocketError';
+  }
+}
+
+/**
+ * Listens on `path` with mode 0660; its folder is made if it is missing. The file is removed when the server closes.
+ *
+ * @throws SocketError when the path is too long, in use, not a socket, or cannot be made
+ */
+export async function listenOnSocket(server: Server, path: string): Promise<void> {
+  const bytes = Buffer.byteLength(path);
+  if (bytes > MAX_PATH_BYTES) {
+    throw new SocketError(
+      `the socket path ${path} has ${bytes} bytes, and unix(7) allows ${MAX_PATH_BYTES}; choose a shorter one with --socket`,
+    );
+  }
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await removeStale(path);
+    await bind(server, path);
+  } catch (error) {
+    if (error instanceof SocketError) throw error;
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    throw new SocketError(
+      `cannot listen on ${path}: ${syscall ?? 'listen'}: ${code}; choose another path with --socket`,
+    );
+  }
+}
+
+/** The umask is the whole process's, and bind(2) happens inside listen(): it is changed for that moment only. */
+function bind(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error): void => reject(error);
+    server.once('error', fail);
+    const umask = process.umask(SOCKET_UMASK);
+    try {
+      server.listen(path, () => {
+        server.removeListener('error', fail);
+        resolve();
+      });
+    } finally {
+      process.umask(umask);
+    }
+  });
+}
+
+async function removeStale(path: string): Promise<void> {
+  const status = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (status === undefined) return;
+  if (!status.isSocket()) {
+    throw new SocketError(
+      `${path} exists and is not a socket; remove it, or choose another path with --socket`,
+    );
+  }
+  if (await answers(path)) {
+    throw new SocketError(
+      `another program is listening on ${path}; stop it (\`taplab down --socket ${path}\`), or choose another path with --socket`,
+    );
+  }
+  await unlink(path);
+}
+
+/** Whether somebody accepts connections on a socket. */
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const probe = createConnection(path);
+    probe.setTimeout(PROBE_TIMEOUT_MS, () => settle(true));
+    const settle = (answer: boolean): void => {
+      probe.destroy();
+      resolve(answer);
+    };
+    probe.on('connect', () => settle(true));
+    probe.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') settle(false);
+      // EAGAIN: its backlog is full, so somebody is there.
+      else if (error.code === 'EAGAIN') settle(true);
+      else reject(error);
+    });
+  });
+}

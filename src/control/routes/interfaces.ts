@@ -1,0 +1,108 @@
+/** /v1/interfaces: the interfaces of the lab, and attaching to one. */
+import { z } from 'zod';
+import type { AttachOptions, DescriptorHandle, InterfaceStatus } from '../../daemon/contract.ts';
+import { type App, type ControlContext, findInterface, PROBLEMS } from '../context.ts';
+import { type ResolvedFilter, resolveFilter, resolveProgramText } from '../filter.ts';
+import { ProblemError } from '../problem.ts';
+import { AttachRequestSchema, type FilterFields, NameParamsSchema } from '../schemas/requests.ts';
+import { type DescriptorResource, DescriptorSchema, InterfaceSchema } from '../schemas/resources.ts';
+import { filterErrorToProblem } from '../to-problem.ts';
+
+const InterfaceListSchema: z.ZodType<{ interfaces: InterfaceStatus[] }> = z.object({
+  interfaces: z.array(InterfaceSchema),
+});
+
+export function interfaceRoutes(app: App, context: ControlContext): void {
+  const { emulator, access, ephemerals } = context;
+
+  app.get(
+    '/v1/interfaces',
+    {
+      schema: {
+        operationId: 'listInterfaces',
+        summary: 'All interfaces with their counters.',
+        response: { 200: InterfaceListSchema, ...PROBLEMS },
+      },
+    },
+    () => ({ interfaces: emulator.interfaces() }),
+  );
+
+  app.get(
+    '/v1/interfaces/:name',
+    {
+      schema: {
+        operationId: 'getInterface',
+        summary: 'One interface.',
+        params: NameParamsSchema,
+        response: { 200: InterfaceSchema, ...PROBLEMS },
+      },
+    },
+    (request) => findInterface(context, request.params.name),
+  );
+
+  app.post(
+    '/v1/interfaces/:name/descriptors',
+    {
+      schema: {
+        operationId: 'attach',
+        summary: 'Opens a descriptor on an interface and attaches it. It belongs to the uid that asks.',
+        params: NameParamsSchema,
+        body: AttachRequestSchema,
+        response: { 201: DescriptorSchema, ...PROBLEMS },
+      },
+    },
+    async (request, reply) => {
+      const owner = access.owner(request.raw.socket);
+      const { name, linkType } = findInterface(context, request.params.name);
+      const { direction, immediate, readTimeoutMs, bufferBytes, ephemeral, ...fields } = request.body;
+      const { label, program } = resolveFields(fields, linkType) ?? resolveFilter('', linkType);
+      const options: AttachOptions = {
+        filter: label,
+        program,
+        direction,
+        immediate,
+        readTimeoutMs,
+        bufferBytes,
+        owner,
+      };
+      const handle = await emulator.attach(name, options);
+      if (ephemeral) ephemerals.add(handle);
+      return reply
+        .code(201)
+        .header('location', `/v1/descriptors/${handle.id}`)
+        .send(describeDescriptor(context, handle));
+    },
+  );
+}
+
+/** A descriptor as answers show it. */
+export function describeDescriptor(
+  { captures, ephemerals }: ControlContext,
+  handle: DescriptorHandle,
+): DescriptorResource {
+  return {
+    ...handle.status(),
+    linkType: handle.linkType,
+    ephemeral: ephemerals.has(handle),
+    readers: captures.of(handle).status().subscribers,
+  };
+}
+
+/**
+ * The program that a request's `filter` or `program` stands for; undefined when it has neither.
+ *
+ * @throws ProblemError 400 that points at the member and says what is wrong with it
+ */
+export function resolveFields(fields: FilterFields, linkType: number): ResolvedFilter | undefined {
+  const { filter, program } = fields;
+  const pointer = filter === undefined ? '#/program' : '#/filter';
+  try {
+    if (filter !== undefined) return resolveFilter(filter, linkType);
+    if (program === undefined) return undefined;
+    return typeof program === 'string' ? resolveProgramText(program) : resolveFilter(program, linkType);
+  } catch (error) {
+    const found = filterErrorToProblem(error, pointer);
+    if (found === undefined) throw error;
+    throw new ProblemError(found.status, found.detail, found);
+  }
+}

@@ -1,0 +1,87 @@
+/** /v1/links: the links of the lab, and changing what they do to frames while they run. */
+import { z } from 'zod';
+import type { LinkChange, LinkStatus } from '../../daemon/contract.ts';
+import { ImpairmentError, parseImpairment } from '../../link/impairment.ts';
+import type { LinkSettings } from '../../link/settings.ts';
+import { type App, type ControlContext, findLink, PROBLEMS } from '../context.ts';
+import { ProblemError, type ProblemItem, problemType } from '../problem.ts';
+import { type LinkChangeRequest, LinkChangeRequestSchema, NameParamsSchema } from '../schemas/requests.ts';
+import { LinkChangedSchema, LinkSchema } from '../schemas/resources.ts';
+
+const LinkListSchema: z.ZodType<{ links: LinkStatus[] }> = z.object({ links: z.array(LinkSchema) });
+
+export function linkRoutes(app: App, context: ControlContext): void {
+  const { emulator, access } = context;
+
+  app.get(
+    '/v1/links',
+    {
+      schema: {
+        operationId: 'listLinks',
+        summary: 'All links with their settings and counters.',
+        response: { 200: LinkListSchema, ...PROBLEMS },
+      },
+    },
+    () => ({ links: emulator.links() }),
+  );
+
+  app.get(
+    '/v1/links/:name',
+    {
+      schema: {
+        operationId: 'getLink',
+        summary: 'One link.',
+        params: NameParamsSchema,
+        response: { 200: LinkSchema, ...PROBLEMS },
+      },
+    },
+    (request) => findLink(context, request.params.name),
+  );
+
+  app.patch(
+    '/v1/links/:name',
+    {
+      schema: {
+        operationId: 'changeLink',
+        summary: 'Changes a link for the frames that arrive from now on. What is not named stays as it is.',
+        params: NameParamsSchema,
+        body: LinkChangeRequestSchema,
+        response: { 200: LinkChangedSchema, ...PROBLEMS },
+      },
+    },
+    async (request) => {
+      const { name } = findLink(context, request.params.name);
+      access.requireOperator(request.raw.socket, 'change links');
+      return emulator.setLink(name, linkChange(request.body));
+    },
+  );
+}
+
+/** @throws ProblemError 400 with everything that is wrong in the impairments */
+function linkChange(body: LinkChangeRequest): LinkChange {
+  const errors: ProblemItem[] = [];
+  const parse = (member: keyof LinkChangeRequest): Partial<LinkSettings> => {
+    const value = body[member];
+    if (value === undefined) return {};
+    try {
+      return parseImpairment(value);
+    } catch (error) {
+      if (!(error instanceof ImpairmentError)) throw error;
+      for (const { key, message } of error.problems) {
+        errors.push({ pointer: key === undefined ? `#/${member}` : `#/${member}/${key}`, detail: message });
+      }
+      return {};
+    }
+  };
+  const both = parse('impair');
+  const change: LinkChange = {
+    forward: { ...both, ...parse('forward') },
+    reverse: { ...both, ...parse('reverse') },
+  };
+  if (errors.length === 0) return change;
+  throw new ProblemError(400, errors.map((error) => error.detail).join('; '), {
+    type: problemType('impairment'),
+    title: 'Impairment cannot be read',
+    errors,
+  });
+}

@@ -1,0 +1,194 @@
+/**
+ * The shapes of what the control socket answers: zod schemas that serialize, and become part of /openapi.json. Their
+ * types are those of daemon/contract.ts, so the compiler keeps both alike.
+ */
+import { z } from 'zod';
+import type { Direction } from '../../bpf/record.ts';
+import { CAPTURE_FORMATS } from '../../capture/formats.ts';
+import type { SubscriberStatus } from '../../capture/subscriber.ts';
+import type {
+  Counters,
+  DescriptorStatus,
+  DirectionStatus,
+  InterfaceStatus,
+  LinkStatus,
+  Owner,
+} from '../../daemon/contract.ts';
+import { DROP_REASONS, type LinkSettings } from '../../link/settings.ts';
+import type { Problem } from '../problem.ts';
+
+const count = (description: string): z.ZodNumber => z.number().int().nonnegative().describe(description);
+
+const counters = (description: string): z.ZodType<Counters> =>
+  z.object({ frames: count('Frames.'), bytes: count('Bytes, link headers included.') }).describe(description);
+
+export const InterfaceSchema: z.ZodType<InterfaceStatus> = z
+  .object({
+    name: z.string().describe('node:interface'),
+    kind: z.string().describe('Kind of device: tap, tun, tuntap2, memory or pcap.'),
+    linkType: count('Link type as in pcap: 1 is EN10MB, 101 is RAW.'),
+    mtu: count('Bytes, without the link header.'),
+    mac: z.string().describe('Hardware address of the node.'),
+    addresses: z.array(z.string()).describe('Addresses with prefix length.'),
+    up: z.boolean().describe('False once the device is gone or has failed.'),
+    receive: counters('What the node sent and taplab read.'),
+    transmit: counters('What taplab wrote to the node.'),
+    descriptors: count('Number of BPF descriptors attached.'),
+  })
+  .meta({ id: 'Interface' });
+
+const LinkSettingsSchema: z.ZodType<LinkSettings> = z
+  .object({
+    delayNs: count('Propagation delay, nanoseconds.'),
+    jitterNs: count('Uniform variation of the delay, nanoseconds: each frame gets delay ± jitter.'),
+    loss: z.number().min(0).max(1).describe('Probability that a frame is lost.'),
+    rateBitsPerSecond: z.number().nonnegative().describe('Serialization rate; 0 means unlimited.'),
+    limitBytes: count('Bytes that may wait in front of the rate limiter.'),
+  })
+  .meta({ id: 'LinkSettings' });
+
+const DirectionSchema: z.ZodType<DirectionStatus> = z
+  .object({
+    from: z.string().describe('node:interface whose frames this direction carries.'),
+    to: z.string().describe('node:interface that gets them.'),
+    settings: LinkSettingsSchema,
+    offered: counters('Offered to the link.'),
+    delivered: counters('Delivered at the other end.'),
+    delayed: count('Frames held back by delay or rate.'),
+    drops: z.record(z.enum(DROP_REASONS), z.number().int()).describe('Frames dropped, by reason.'),
+    queueBytes: count('Bytes waiting in front of the rate limiter.'),
+    queueFrames: count('Frames waiting in front of the rate limiter.'),
+    inFlight: count('Frames in the link now: in the queue or under way.'),
+  })
+  .meta({ id: 'LinkDirection' });
+
+export const LinkSchema: z.ZodType<LinkStatus> = z
+  .object({
+    name: z.string(),
+    endpoints: z.tuple([z.string(), z.string()]).describe('node:interface of both ends.'),
+    forward: DirectionSchema.describe('From the first endpoint to the second.'),
+    reverse: DirectionSchema.describe('From the second endpoint to the first.'),
+  })
+  .meta({ id: 'Link' });
+
+const OwnerSchema: z.ZodType<Owner> = z
+  .object({ uid: z.number().int(), gid: z.number().int(), pid: z.number().int() })
+  .meta({ id: 'Owner', description: 'Who opened the descriptor, from SO_PEERCRED.' });
+
+const ReaderSchema: z.ZodType<SubscriberStatus> = z
+  .object({
+    format: z.enum(CAPTURE_FORMATS),
+    path: z.string().exactOptional().describe('File that is written, if it is one.'),
+    frames: count('Frames given to this reader.'),
+    bytes: count('Bytes given to this reader.'),
+    lostFrames: count('Frames this reader was too slow for.'),
+    queuedBytes: count('Bytes that wait for the reader.'),
+  })
+  .meta({ id: 'Reader' });
+
+/** A descriptor as the control socket shows it. */
+export type DescriptorResource = DescriptorStatus & {
+  readonly linkType: number;
+  /** Closed by itself when its last reader leaves. */
+  readonly ephemeral: boolean;
+  readonly readers: readonly SubscriberStatus[];
+};
+
+export const DirectionNameSchema: z.ZodType<Direction> = z
+  .enum(['in', 'out', 'inout'])
+  .describe('in: from the node; out: to the node; inout: both.');
+
+export const DescriptorSchema: z.ZodType<DescriptorResource> = z
+  .object({
+    id: count('Number of the descriptor.'),
+    interface: z.string().describe('node:interface'),
+    linkType: count('Link type of its frames, as in pcap.'),
+    filter: z.string().describe('The filter as it was given; empty accepts every frame.'),
+    instructions: count('Length of its program.'),
+    direction: DirectionNameSchema,
+    immediate: z.boolean().describe('Readers get frames at once (BIOCIMMEDIATE).'),
+    readTimeoutMs: count('After how long readers get a buffer that is not full (BIOCSRTIMEOUT); 0 is never.'),
+    bufferBytes: count('Size of each of its buffers (BIOCSBLEN).'),
+    ephemeral: z.boolean().describe('Closed by itself when its last reader leaves.'),
+    owner: OwnerSchema,
+    attached: z.boolean().describe('False once the interface is gone.'),
+    received: count('Frames seen, before the filter.'),
+    accepted: count('Frames the filter accepted.'),
+    dropped: count('Accepted frames for which there was no room in the buffers.'),
+    capturedBytes: count('Bytes captured.'),
+    written: count('Frames sent through this descriptor.'),
+    readers: z.array(ReaderSchema).describe('Streams and files that get its frames.'),
+  })
+  .meta({ id: 'Descriptor' });
+
+export type LinkChanged = { readonly before: LinkStatus; readonly after: LinkStatus };
+
+export const LinkChangedSchema: z.ZodType<LinkChanged> = z
+  .object({ before: LinkSchema, after: LinkSchema })
+  .meta({ id: 'LinkChanged' });
+
+export type LabResource = {
+  readonly name: string;
+  readonly version: string;
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly uptimeSeconds: number;
+  readonly seed: number;
+  readonly workers: number;
+  readonly virtual: boolean;
+  readonly nodes: readonly {
+    readonly name: string;
+    readonly namespace: string | null;
+    readonly interfaces: readonly string[];
+  }[];
+};
+
+export const LabSchema: z.ZodType<LabResource> = z
+  .object({
+    name: z.string(),
+    version: z.string().describe('Version of taplab.'),
+    pid: count('Process id of the emulator.'),
+    startedAt: z.string().describe('RFC 3339.'),
+    uptimeSeconds: z.number(),
+    seed: z.number().describe('Every random decision follows from it.'),
+    workers: count('Data-plane threads.'),
+    virtual: z.boolean().describe('True when the lab runs on a virtual clock, without kernel devices.'),
+    nodes: z.array(
+      z.object({
+        name: z.string(),
+        namespace: z
+          .string()
+          .nullable()
+          .describe('Network namespace, as `ip netns` names it; null without one.'),
+        interfaces: z.array(z.string()).describe('Names of its interfaces, node:interface.'),
+      }),
+    ),
+  })
+  .meta({ id: 'Lab' });
+
+export const ProblemSchema: z.ZodType<Problem> = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.number().int(),
+    detail: z.string().describe('What was wrong, and what to do about it.'),
+    errors: z
+      .array(
+        z.object({
+          pointer: z
+            .string()
+            .exactOptional()
+            .describe('Where in the body: a JSON pointer as a URI fragment.'),
+          parameter: z.string().exactOptional().describe('Which parameter of path or query.'),
+          detail: z.string(),
+        }),
+      )
+      .exactOptional(),
+    code: z.string().exactOptional().describe('errno of the bpf(4) call.'),
+    pc: z.number().int().exactOptional().describe('Invalid program: index of the instruction.'),
+    reason: z.string().exactOptional().describe('Invalid program: the rule it breaks.'),
+    position: z.number().int().exactOptional().describe('Filter expression: offset of the error.'),
+    line: z.number().int().exactOptional().describe('Program text: line of the error.'),
+    column: z.number().int().exactOptional().describe('Program text: column of the error.'),
+  })
+  .meta({ id: 'Problem', description: 'Problem document of RFC 9457.' });

@@ -1,0 +1,178 @@
+/**
+ * The control server: HTTP/1.1 and JSON over a unix socket, described by its own GET /openapi.json.
+ *
+ * Everything that fails is answered by a problem document (RFC 9457), also what is not HTTP at all. Each request that
+ * may change something is logged with the uid, gid and pid that asked. Nothing a client sends ends the process.
+ */
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import swagger from '@fastify/swagger';
+import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
+import {
+  jsonSchemaTransform,
+  jsonSchemaTransformObject,
+  serializerCompiler,
+} from 'fastify-type-provider-zod';
+import type { Captures } from '../capture/captures.ts';
+import type { EmulatorControl } from '../daemon/contract.ts';
+import { Access, type CredentialsOf } from './access.ts';
+import type { App, ControlContext, MetricsSource } from './context.ts';
+import { Ephemerals } from './ephemerals.ts';
+import { listenOnSocket } from './listen.ts';
+import { notFoundHandler, watchRoutes } from './not-found.ts';
+import { VERSION } from './package.ts';
+import { PROBLEM_MEDIA_TYPE, type Problem, problem } from './problem.ts';
+import { descriptorRoutes } from './routes/descriptors.ts';
+import { frameRoutes } from './routes/frames.ts';
+import { interfaceRoutes } from './routes/interfaces.ts';
+import { labRoutes } from './routes/lab.ts';
+import { linkRoutes } from './routes/links.ts';
+import { metricsRoutes } from './routes/metrics.ts';
+import { streamRoutes } from './routes/stream.ts';
+import { toProblem } from './to-problem.ts';
+import { validatorCompiler } from './validation.ts';
+
+/** Larger bodies are refused with 413. */
+export const BODY_LIMIT_BYTES = 1_048_576;
+/** How long close() waits for streams to deliver what they hold. */
+const CLOSE_GRACE_MS = 2000;
+
+export type ControlServerOptions = {
+  readonly emulator: EmulatorControl;
+  /** The one Captures of the daemon. */
+  readonly captures: Captures;
+  readonly metrics: MetricsSource;
+  readonly logger: FastifyBaseLogger;
+  /** Called when somebody who may has asked to take the lab down, after the answer was sent. */
+  readonly onShutdown: () => void;
+  /** How to find out who is connected; SO_PEERCRED unless told. */
+  readonly credentialsOf?: CredentialsOf;
+  /** How long an ephemeral descriptor waits for its first reader. */
+  readonly ephemeralGraceMs?: number;
+};
+
+export type ControlServer = {
+  /**
+   * Listens on a unix socket, mode 0660.
+   *
+   * @throws SocketError saying what is in the way
+   */
+  listen(path: string): Promise<void>;
+  /**
+   * Stops listening, which removes the socket, and ends the connections: those that are idle at once, streams when
+   * they have ended, all after two seconds. Close the descriptors first, so that streams end complete.
+   */
+  close(): Promise<void>;
+};
+
+/** Makes the server; nothing is bound before listen(). */
+export function createControlServer(options: ControlServerOptions): ControlServer {
+  const { emulator, captures, metrics, logger, onShutdown } = options;
+  const access = new Access(options.credentialsOf);
+  const onError = (error: unknown): void => logger.error({ err: error }, 'closing an ephemeral descriptor');
+  const ephemerals = new Ephemerals(captures, onError, options.ephemeralGraceMs);
+  const app = createApp(logger);
+  const routes = watchRoutes(app);
+  logChanges(app, access);
+  app.setErrorHandler((error, request, reply) => {
+    const answer = toProblem(error, request.routeOptions.url?.startsWith('/v1/descriptors/'));
+    if (answer.status >= 500) request.log.error({ err: error }, 'request failed');
+    return reply.code(answer.status).type(PROBLEM_MEDIA_TYPE).send(JSON.stringify(answer));
+  });
+  describe(app);
+  app.after(() => {
+    addRoutes(app, { emulator, captures, metrics, access, ephemerals, onShutdown });
+    app.setNotFoundHandler(notFoundHandler(routes));
+  });
+  return {
+    async listen(path) {
+      await app.ready();
+      await listenOnSocket(app.server, path);
+    },
+    async close() {
+      // Connections that do not end by themselves would keep close() waiting for ever.
+      const timer = setTimeout(() => app.server.closeAllConnections(), CLOSE_GRACE_MS);
+      await app.close();
+      clearTimeout(timer);
+    },
+  };
+}
+
+function createApp(logger: FastifyBaseLogger): App {
+  const app: App = Fastify({
+    loggerInstance: logger,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: BODY_LIMIT_BYTES,
+    clientErrorHandler: answerBrokenRequest,
+    // While closing, requests on connections that are still open are answered as usual.
+    return503OnClosing: false,
+  });
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  return app;
+}
+
+function describe(app: App): void {
+  app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'taplab control socket',
+        description: 'Interfaces, BPF descriptors, links and captures of a running lab.',
+        version: VERSION,
+      },
+      servers: [{ url: 'http://localhost', description: 'over the unix socket, as curl --unix-socket' }],
+    },
+    transform: jsonSchemaTransform,
+    transformObject: jsonSchemaTransformObject,
+  });
+}
+
+function addRoutes(app: App, context: ControlContext): void {
+  interfaceRoutes(app, context);
+  descriptorRoutes(app, context);
+  streamRoutes(app, context);
+  frameRoutes(app, context);
+  linkRoutes(app, context);
+  labRoutes(app, context);
+  metricsRoutes(app, context);
+  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+}
+
+/** One log line for each request that may have changed something, or was a stream: who asked, for what, the outcome. */
+function logChanges(app: App, access: Access): void {
+  app.addHook('onRequest', async (request) => {
+    // While the connection is open: afterwards nobody can tell who it was.
+    access.peer(request.raw.socket);
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, url } = request;
+    if ((method === 'GET' && !url.includes('/stream')) || method === 'HEAD') return;
+    const peer = access.peer(request.raw.socket);
+    const durationMs = Math.round(reply.elapsedTime);
+    request.log.info({ peer, method, url, status: reply.statusCode, durationMs }, 'request');
+  });
+}
+
+/** What is not HTTP never reaches a route: it is answered on the bare connection, which is then closed. */
+function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const answer = brokenRequestProblem(error.code);
+  const body = JSON.stringify(answer);
+  const head = [
+    `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status]}`,
+    `Content-Type: ${PROBLEM_MEDIA_TYPE}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+}
+
+function brokenRequestProblem(code: string | undefined): Problem {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return problem(408, 'The request took too long to arrive.');
+  if (code === 'HPE_HEADER_OVERFLOW') return problem(431, 'The headers of the request are too large.');
+  return problem(400, `This is not an HTTP/1.1 request (${code ?? 'unreadable'}).`);
+}

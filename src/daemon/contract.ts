@@ -1,0 +1,81 @@
+/**
+ * What the control plane may ask of a running emulator. control/, metrics/ and capture/ are written against these
+ * types; daemon/emulator.ts implements them.
+ */
+import type { AttachOptions, DescriptorHandle } from '../bpf/types.ts';
+import type { Lab } from '../lab/model.ts';
+import type { DropReason, LinkSettings } from '../link/settings.ts';
+
+export type Counters = { readonly frames: number; readonly bytes: number };
+
+export type InterfaceStatus = {
+  readonly name: string;
+  readonly kind: string;
+  /** Link type as in pcap: 1 is EN10MB, 101 is RAW. */
+  readonly linkType: number;
+  readonly mtu: number;
+  readonly mac: string;
+  readonly addresses: readonly string[];
+  /** False once the device is gone or has failed. */
+  readonly up: boolean;
+  /** What the node sent and taplab read. */
+  readonly receive: Counters;
+  /** What taplab wrote to the node. */
+  readonly transmit: Counters;
+  readonly descriptors: number;
+};
+
+export type DirectionStatus = {
+  readonly from: string;
+  readonly to: string;
+  readonly settings: LinkSettings;
+  /** Frames offered to the link, and frames that left it at the other end. */
+  readonly offered: Counters;
+  readonly delivered: Counters;
+  /** Frames that were held back by delay or rate before they were delivered. */
+  readonly delayed: number;
+  readonly drops: Readonly<Record<DropReason, number>>;
+  readonly queueBytes: number;
+  readonly queueFrames: number;
+  /** Frames in the link now: in the queue or under way. */
+  readonly inFlight: number;
+};
+
+export type LinkStatus = {
+  readonly name: string;
+  readonly endpoints: readonly [string, string];
+  readonly forward: DirectionStatus;
+  readonly reverse: DirectionStatus;
+};
+
+/** A change of a link: what is given replaces, what is not stays. */
+export type LinkChange = {
+  readonly forward?: Partial<LinkSettings>;
+  readonly reverse?: Partial<LinkSettings>;
+};
+
+export interface EmulatorControl {
+  readonly lab: Lab;
+  readonly startedAt: Date;
+  interfaces(): InterfaceStatus[];
+  /** Undefined when there is none of that name. */
+  interface(name: string): InterfaceStatus | undefined;
+  links(): LinkStatus[];
+  link(name: string): LinkStatus | undefined;
+  /** Takes effect between two frames, for frames that arrive later; returns once the data plane has it. */
+  setLink(name: string, change: LinkChange): Promise<{ before: LinkStatus; after: LinkStatus }>;
+  /** O(1) in the number of interfaces. Throws BpfError (ENXIO no such interface, ENOBUFS, EINVAL). */
+  attach(interfaceName: string, options: AttachOptions): Promise<DescriptorHandle>;
+  descriptor(id: number): DescriptorHandle | undefined;
+  descriptors(): DescriptorHandle[];
+}
+
+export type { AttachOptions, DescriptorHandle, DescriptorStatus, Owner } from '../bpf/types.ts';
+export {
+  BpfError,
+  CONTROL_OWNER,
+  DEFAULT_BUFFER_BYTES,
+  DEFAULT_READ_TIMEOUT_MS,
+  MAX_BUFFER_BYTES,
+  MIN_BUFFER_BYTES,
+} from '../bpf/types.ts';

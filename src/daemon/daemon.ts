@@ -1,0 +1,140 @@
+/**
+ * The process behind `taplab up`: a lab, its control socket and its metrics, from start to signal.
+ */
+import pino, { type Logger } from 'pino';
+import { createControlServer } from '../control/server.ts';
+import { readLab } from '../lab/parse.ts';
+import { createMetrics } from '../metrics/metrics.ts';
+import { serveMetrics } from '../metrics/http.ts';
+import { LabRun } from './lab-run.ts';
+
+export type DaemonOptions = {
+  readonly labFile: string;
+  readonly socket: string;
+  /** HOST:PORT or `off`. */
+  readonly metrics: string;
+  /** Overrides the lab file's number of data-plane threads. */
+  readonly workers?: number;
+  readonly logLevel: string;
+  /** Everything is up and can be used. */
+  readonly onReady?: (info: DaemonInfo) => void;
+};
+
+export type DaemonInfo = {
+  readonly lab: string;
+  readonly pid: number;
+  readonly socket: string;
+  /** Where to scrape metrics, if anywhere. */
+  readonly metrics: string | undefined;
+};
+
+/** Signals that take the lab down. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/**
+ * Runs a lab until a signal, `DELETE /v1/lab` or the death of a data plane; takes everything down again.
+ *
+ * Returns the process's exit status: 0, or 1 after a failure while it ran. Throws what kept the lab from coming up:
+ * LabFileError, StateError, NodeError, SystemError, SocketError, MetricsListenError; nothing is left behind then.
+ */
+export async function runDaemon(options: DaemonOptions): Promise<number> {
+  const file = await readLab(options.labFile);
+  const lab = options.workers === undefined ? file : { ...file, workers: options.workers };
+  const log = pino({ level: options.logLevel, base: { lab: lab.name } }, pino.destination({ fd: 2, sync: true }));
+  const stop = new Stop(log);
+  try {
+    const run = await LabRun.up(
+      lab,
+      { socket: options.socket, log, onFailure: (error) => stop.fail(error) },
+      stop.signal,
+    );
+    try {
+      await serve(run, options, log, stop);
+    } finally {
+      await run.down();
+    }
+  } catch (error) {
+    // Stopped while it came up: what was made is gone again, and that is what was asked for.
+    if (!stop.signal.aborted || stop.failed) throw error;
+  } finally {
+    stop.dispose();
+  }
+  log.info('lab is down');
+  return stop.failed ? 1 : 0;
+}
+
+/** Serves the control socket and the metrics until it is time to stop. */
+async function serve(run: LabRun, options: DaemonOptions, log: Logger, stop: Stop): Promise<void> {
+  const { emulator, captures } = run;
+  const metrics = createMetrics(emulator);
+  const server = createControlServer({
+    emulator,
+    captures,
+    metrics,
+    logger: log,
+    onShutdown: () => stop.request('asked over the control socket'),
+  });
+  const listener = await serveMetrics(metrics, options.metrics);
+  try {
+    await server.listen(options.socket);
+    try {
+      run.start();
+      log.info({ socket: options.socket, metrics: listener?.url }, 'lab is up');
+      options.onReady?.({
+        lab: run.lab.name,
+        pid: process.pid,
+        socket: options.socket,
+        metrics: listener?.url,
+      });
+      await stop.requested;
+      // Before the server closes, so that streams are read to their ends.
+      await run.down();
+    } finally {
+      await server.close();
+    }
+  } finally {
+    await listener?.close();
+  }
+}
+
+/** Why and when to stop; the first reason counts. */
+class Stop {
+  readonly requested: Promise<void>;
+  failed = false;
+  readonly #controller = new AbortController();
+  readonly #log: Logger;
+  readonly #onSignal = (name: NodeJS.Signals): void => this.request(`signal ${name}`);
+  readonly #onUncaught = (error: Error): void => this.fail(error);
+
+  constructor(log: Logger) {
+    this.#log = log;
+    this.requested = new Promise((resolve) => {
+      this.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    for (const name of SIGNALS) process.on(name, this.#onSignal);
+    process.on('uncaughtException', this.#onUncaught);
+  }
+
+  /** Aborted once it is time to stop. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  request(reason: string): void {
+    if (this.signal.aborted) return;
+    this.#log.info({ reason }, 'taking the lab down');
+    this.#controller.abort(new Error(reason));
+  }
+
+  /** Something broke that the lab cannot do without. */
+  fail(error: Error): void {
+    this.#log.fatal({ err: error }, 'the lab cannot go on');
+    this.failed = true;
+    this.request(error.message);
+  }
+
+  dispose(): void {
+    for (const name of SIGNALS) process.off(name, this.#onSignal);
+    process.off('uncaughtException', this.#onUncaught);
+  }
+}

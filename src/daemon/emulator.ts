@@ -1,0 +1,229 @@
+/**
+ * A running lab: its interfaces, links and descriptors, and the data planes that carry its frames.
+ *
+ * Lives in the control thread. It is given devices that are ready, or makes memory devices when the lab is virtual;
+ * namespaces, files and sockets are other people's business (daemon.ts).
+ */
+import { Arena } from '../arena/arena.ts';
+import { Heap } from '../arena/heap.ts';
+import { type Descriptor, DescriptorTable } from '../bpf/descriptor.ts';
+import { type AttachOptions, BpfError } from '../bpf/types.ts';
+import type { MemoryDevice } from '../device/memory.ts';
+import type { Command } from '../engine/commands.ts';
+import {
+  INTERFACE_UP,
+  RECEIVE_BYTES,
+  RECEIVE_FRAMES,
+  TRANSMIT_BYTES,
+  TRANSMIT_FRAMES,
+} from '../engine/counters.ts';
+import type { PlaneHost } from '../engine/host.ts';
+import { InlineHost } from '../engine/inline.ts';
+import { ThreadHost } from '../engine/threads.ts';
+import type { Lab } from '../lab/model.ts';
+import type { EmulatorControl, InterfaceStatus, LinkChange, LinkStatus } from './contract.ts';
+import { capacityOf } from './layout.ts';
+import { LinkTable } from './links.ts';
+import { type RegisteredInterface, Registry } from './registry.ts';
+
+/** Link types of pcap (www.tcpdump.org/linktypes.html). */
+const LINKTYPE_ETHERNET = 1;
+
+/** A kernel device that is open: its file, and the link type of its frames. */
+export type OpenPort = { readonly fd: number; readonly linkType: number };
+
+export type EmulatorOptions = {
+  /** Devices by interface name. Ignored for a virtual lab. */
+  readonly ports?: ReadonlyMap<string, OpenPort>;
+  /** A data plane failed; the lab cannot go on. */
+  readonly onFailure?: (error: Error) => void;
+};
+
+export class Emulator implements EmulatorControl {
+  readonly lab: Lab;
+  readonly startedAt: Date = new Date();
+  readonly #arena: Arena;
+  readonly #registry: Registry;
+  readonly #links: LinkTable;
+  readonly #descriptors: DescriptorTable;
+  readonly #host: PlaneHost;
+  readonly #inline: InlineHost | undefined;
+  #stopped = false;
+
+  private constructor(lab: Lab, options: EmulatorOptions) {
+    this.lab = lab;
+    this.#arena = Arena.create(capacityOf(lab));
+    this.#registry = new Registry(this.#arena);
+    this.#links = new LinkTable(this.#arena, lab);
+    this.#descriptors = new DescriptorTable(
+      this.#arena,
+      new Heap(this.#arena.heap, this.#arena.capacity.heapBytes),
+    );
+    for (const node of lab.nodes) {
+      for (const each of node.interfaces) {
+        const linkType = options.ports?.get(each.name)?.linkType ?? LINKTYPE_ETHERNET;
+        const { index } = this.#registry.add(each, linkType);
+        this.#arena.f64[this.#arena.interfaceCounters(index) + INTERFACE_UP] = 1;
+      }
+    }
+    this.#inline = lab.virtual ? new InlineHost(this.#arena) : undefined;
+    this.#host =
+      this.#inline ??
+      new ThreadHost(this.#arena, {
+        onInterfacesChanged: () => void this.#dropGoneInterfaces(),
+        onFailure: (error) => options.onFailure?.(error),
+      });
+  }
+
+  /** Starts a lab on devices that are ready. Throws when a data plane cannot be started; nothing is left running. */
+  static async start(lab: Lab, options: EmulatorOptions = {}): Promise<Emulator> {
+    const emulator = new Emulator(lab, options);
+    try {
+      for (let worker = 0; worker < emulator.#arena.capacity.workers; worker++) {
+        await emulator.#host.send(worker, emulator.#wiring(worker, options.ports));
+      }
+    } catch (error) {
+      await emulator.#host.close();
+      throw error;
+    }
+    return emulator;
+  }
+
+  interfaces(): InterfaceStatus[] {
+    return this.#registry.list().map((entry) => this.#interfaceStatus(entry));
+  }
+
+  interface(name: string): InterfaceStatus | undefined {
+    const entry = this.#registry.get(name);
+    return entry && this.#interfaceStatus(entry);
+  }
+
+  links(): LinkStatus[] {
+    return this.#links.list();
+  }
+
+  link(name: string): LinkStatus | undefined {
+    return this.#links.get(name);
+  }
+
+  async setLink(name: string, change: LinkChange): Promise<{ before: LinkStatus; after: LinkStatus }> {
+    const before = this.#links.get(name);
+    if (!before) throw new BpfError('ENXIO', `there is no link ${name}`);
+    for (const { worker, command } of this.#links.change(name, change)) await this.#host.send(worker, [command]);
+    return { before, after: this.#links.get(name)! };
+  }
+
+  async attach(interfaceName: string, options: AttachOptions): Promise<Descriptor> {
+    const entry = this.#registry.get(interfaceName);
+    if (!entry) throw new BpfError('ENXIO', `there is no interface ${interfaceName}`);
+    return this.#descriptors.attach({ ...entry, write: (frame) => this.#write(entry, frame) }, options);
+  }
+
+  descriptor(id: number): Descriptor | undefined {
+    return this.#descriptors.get(id);
+  }
+
+  descriptors(): Descriptor[] {
+    return this.#descriptors.list();
+  }
+
+  /** The memory device behind an interface of a virtual lab. */
+  memoryDevice(interfaceName: string): MemoryDevice {
+    const entry = this.#registry.get(interfaceName);
+    if (!this.#inline || !entry) throw new Error(`${interfaceName} is not a memory device of this lab`);
+    return this.#inline.memoryDevice(entry.index);
+  }
+
+  /** The clock of a virtual lab: the time now, and actions at later times. */
+  get clock(): { nowNs(): number; at(deadlineNs: number, action: () => void): void } {
+    if (!this.#inline) throw new Error(`lab ${this.lab.name} runs in real time`);
+    return this.#inline;
+  }
+
+  /** Lets virtual time pass up to `untilNs`, or until nothing more happens. Waits for descriptors that are being read. */
+  async run(untilNs?: number): Promise<void> {
+    if (!this.#inline) throw new Error(`lab ${this.lab.name} runs in real time`);
+    await this.#inline.run(untilNs, () => this.#descriptors.list().some((each) => each.backlogged));
+  }
+
+  /** Stops all traffic. Descriptors can be read to the end. Idempotent. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    await this.#host.close();
+    for (const entry of this.#registry.list()) await this.#retire(entry);
+  }
+
+  /** Stops, and closes all descriptors. Idempotent. */
+  async close(): Promise<void> {
+    await this.stop();
+    await Promise.all(this.#descriptors.list().map((descriptor) => descriptor.close()));
+  }
+
+  /** The commands that tell a worker what is its. */
+  #wiring(worker: number, ports: EmulatorOptions['ports']): Command[] {
+    const directions = this.#links.wiring((name) => this.#registry.get(name)!.index);
+    const own = directions.filter((direction) => direction.worker === worker);
+    const readHere = new Set(own.map(({ command }) => command.from));
+    const linked = new Set(directions.map(({ command }) => command.from));
+    const commands: Command[] = [];
+    for (const { name, index, linkType, definition } of this.#registry.list()) {
+      const fd = ports?.get(name)?.fd;
+      if (fd === undefined && !this.#inline) throw new Error(`no device was opened for ${name}`);
+      commands.push({
+        do: 'port',
+        index,
+        fd: fd ?? -1,
+        mtu: definition.mtu,
+        ethernet: linkType === LINKTYPE_ETHERNET,
+        // An interface without a link is read too, so that descriptors see what its node sends.
+        reads: readHere.has(index) || (worker === 0 && !linked.has(index)),
+      });
+    }
+    return [...commands, ...own.map(({ command }) => command)];
+  }
+
+  async #write(entry: RegisteredInterface, frame: Uint8Array): Promise<void> {
+    const limit = entry.definition.mtu + (entry.linkType === LINKTYPE_ETHERNET ? 14 : 0);
+    if (frame.length > limit) {
+      throw new BpfError('EMSGSIZE', `a frame of ${frame.length} bytes exceeds the ${limit} of ${entry.name}`);
+    }
+    if (frame.length === 0) throw new BpfError('EINVAL', 'an empty frame cannot be sent');
+    // The worker that carries frames to an interface is the one that counts what is written to it.
+    const worker = this.#links.workerTowards(entry.name);
+    const base64 = Buffer.from(frame).toString('base64');
+    await this.#host.send(worker, [{ do: 'write', index: entry.index, base64 }]).catch((error: Error) => {
+      throw new BpfError('ENETDOWN', `${entry.name}: ${error.message}`);
+    });
+    if (this.#inline) void this.run();
+  }
+
+  async #dropGoneInterfaces(): Promise<void> {
+    for (const entry of this.#registry.list()) {
+      const up = this.#arena.f64[this.#arena.interfaceCounters(entry.index) + INTERFACE_UP] !== 0;
+      if (!up) await this.#retire(entry);
+    }
+  }
+
+  async #retire(entry: RegisteredInterface): Promise<void> {
+    await this.#registry.retire(entry);
+    await this.#descriptors.detachAll(entry.index);
+  }
+
+  #interfaceStatus({ name, index, linkType, definition }: RegisteredInterface): InterfaceStatus {
+    const { f64 } = this.#arena;
+    const counters = this.#arena.interfaceCounters(index);
+    return {
+      name,
+      kind: definition.kind,
+      linkType,
+      mtu: definition.mtu,
+      mac: definition.mac,
+      addresses: definition.addresses,
+      up: f64[counters + INTERFACE_UP] !== 0 && !this.#registry.isGone(name),
+      receive: { frames: f64[counters + RECEIVE_FRAMES]!, bytes: f64[counters + RECEIVE_BYTES]! },
+      transmit: { frames: f64[counters + TRANSMIT_FRAMES]!, bytes: f64[counters + TRANSMIT_BYTES]! },
+      descriptors: this.#descriptors.attachedTo(index),
+    };
+  }
+}

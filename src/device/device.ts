@@ -1,0 +1,24 @@
+/**
+ * Where frames come from and go to. The data plane knows nothing else of a device.
+ *
+ * A device moves one frame at a time between itself and the arena, never blocks and never allocates. It is used by
+ * one thread for reading and one for writing, which may be the same.
+ */
+
+/** No frame now. */
+export const NO_FRAME = 0;
+/** The device is gone or broken; nothing more will come. */
+export const GONE = -1;
+/** The device is there, but nobody listens behind it: its interface is down. */
+export const NO_CARRIER = -2;
+/** The device refused the frame. */
+export const REFUSED = -3;
+
+export interface Device {
+  /** To wait on with poll(2); -1 for a device that is not a file. */
+  readonly fd: number;
+  /** Reads one frame to `offset` in the arena. Returns its length, NO_FRAME or GONE. */
+  read(offset: number, capacity: number): number;
+  /** Writes one frame. Returns its length, GONE, NO_CARRIER or REFUSED. */
+  write(offset: number, length: number): number;
+}

@@ -1,0 +1,65 @@
+/**
+ * Opens the kernel device of a lab interface, inside its node's network namespace and under its final name.
+ *
+ * The descriptor is all that the data plane needs: non-blocking, one frame per read and write. It is opened by the
+ * control thread, because entering a namespace needs privilege; any thread may use it.
+ */
+import type { LabInterface } from '../lab/model.ts';
+import { close } from '../sys/libc.ts';
+import { inNamespace, type NamespaceRef } from './in-namespace.ts';
+import { createTap } from './tap.ts';
+import { openTuntap2 } from './tuntap2.ts';
+
+/** Link types as in pcap: https://www.tcpdump.org/linktypes.html */
+export const LINKTYPE_ETHERNET = 1;
+export const LINKTYPE_RAW = 101;
+
+export type OpenedDevice = {
+  readonly fd: number;
+  /** The device's name inside its namespace. */
+  readonly name: string;
+  readonly kind: 'tap' | 'tun';
+  /** 1 EN10MB for tap, 101 RAW for tun. */
+  readonly linkType: typeof LINKTYPE_ETHERNET | typeof LINKTYPE_RAW;
+  /** Closes the descriptor; the device disappears with it. Idempotent. */
+  close(): Promise<void>;
+};
+
+/**
+ * Opens a `tap`, `tun` or `tuntap2` interface; in the caller's own namespace when none is given. Throws SystemError
+ * with what was attempted and what to do; for tuntap2 also Tuntap2Error when the package is not usable.
+ */
+export async function openDevice(
+  labInterface: Pick<LabInterface, 'device' | 'kind'>,
+  namespace?: NamespaceRef,
+): Promise<OpenedDevice> {
+  const { device: name, kind } = labInterface;
+  switch (kind) {
+    case 'tap':
+    case 'tun': {
+      const create = (): number => createTap(name, kind);
+      const fd = namespace === undefined ? create() : inNamespace(namespace, create);
+      return opened(fd, name, kind, async () => void close(fd));
+    }
+    case 'tuntap2': {
+      const device = await openTuntap2(name, namespace);
+      return opened(device.fd, name, 'tap', () => device.release());
+    }
+    default:
+      throw new TypeError(`${name}: ${kind} is not a kernel device`);
+  }
+}
+
+function opened(fd: number, name: string, kind: 'tap' | 'tun', release: () => Promise<void>): OpenedDevice {
+  let closing: Promise<void> | undefined;
+  return {
+    fd,
+    name,
+    kind,
+    linkType: kind === 'tap' ? LINKTYPE_ETHERNET : LINKTYPE_RAW,
+    close: () => {
+      closing ??= release();
+      return closing;
+    },
+  };
+}

@@ -1,0 +1,63 @@
+/**
+ * TAP and TUN devices of the kernel, tun(4): one non-blocking file descriptor per device, a frame per read and write.
+ * The device lives as long as the descriptor is open.
+ */
+import {
+  close,
+  errno,
+  errnoName,
+  ioctl,
+  O_CLOEXEC,
+  O_NONBLOCK,
+  O_RDWR,
+  open,
+  SystemError,
+} from '../sys/libc.ts';
+
+const TUN_PATH = '/dev/net/tun';
+const TUNSETIFF = 0x400454ca;
+const IFF_TUN = 0x0001;
+const IFF_TAP = 0x0002;
+/** No four bytes of flags and protocol in front of each frame. */
+const IFF_NO_PI = 0x1000;
+/** Refuse to attach to a device that exists already. */
+const IFF_TUN_EXCL = 0x8000;
+const IFNAMSIZ = 16;
+const SIZEOF_IFREQ = 40;
+
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOENT: 'load the module with `modprobe tun`, or use `device: memory`, which needs no kernel device',
+  ENXIO: 'the kernel has no TUN support; use `device: memory`, which needs no kernel device',
+  ENODEV: 'the kernel has no TUN support; use `device: memory`, which needs no kernel device',
+  EACCES: 'make /dev/net/tun readable and writable (mode 0666 is usual), or run as root',
+  EPERM: 'run as root or with CAP_NET_ADMIN (`taplab doctor` shows what is missing)',
+  EBUSY: 'a device of that name exists; choose another name, or remove it with `ip link del`',
+  EEXIST: 'a device of that name exists; choose another name, or remove it with `ip link del`',
+  EINVAL: 'the name is not allowed, or a device of another type has it',
+  EMFILE: 'too many open files; raise the limit with `ulimit -n`',
+};
+
+/** What to do about an errno of opening a device, for error messages. */
+export function deviceAdvice(errnoValue: number): string | undefined {
+  return ADVICE[errnoName(errnoValue)];
+}
+
+/**
+ * Makes a device in the namespace of the calling thread and returns its descriptor. Throws SystemError.
+ * Synchronous, so that it may be called inside another namespace.
+ */
+export function createTap(name: string, kind: 'tap' | 'tun'): number {
+  const fd = open(TUN_PATH, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  if (fd === -1) {
+    const why = errno();
+    throw new SystemError('open', TUN_PATH, why, deviceAdvice(why));
+  }
+  const request = new Uint8Array(SIZEOF_IFREQ);
+  const { written } = new TextEncoder().encodeInto(name, request.subarray(0, IFNAMSIZ - 1));
+  const flags = (kind === 'tap' ? IFF_TAP : IFF_TUN) | IFF_NO_PI | IFF_TUN_EXCL;
+  new Uint16Array(request.buffer, IFNAMSIZ, 1)[0] = flags;
+  if (written === name.length && ioctl(fd, TUNSETIFF, request) !== -1) return fd;
+  const why = written === name.length ? errno() : 22;
+  close(fd);
+  throw new SystemError('ioctl TUNSETIFF', `${kind} ${name}`, why, deviceAdvice(why));
+}

@@ -1,0 +1,66 @@
+/**
+ * Clocks. The data plane counts nanoseconds on a monotonic clock of its own thread; captures want the time of day.
+ */
+import type { Stamp } from '../bpf/buffers.ts';
+
+export interface Clock {
+  /** Monotonic time in nanoseconds from any start; a float64 holds it exactly for 104 days and to 1 ns after. */
+  nowNs(): number;
+  /** Time of day at a monotonic time, written into `stamp`. */
+  stampAt(nowNs: number, stamp: Stamp): void;
+}
+
+/** How often the time of day is looked at again: it may be slewed or set while we run. */
+const RESYNC_NS = 1e9;
+
+/** Real time. `performance.now()` has the resolution of clock_gettime(2) and allocates nothing. */
+export class SystemClock implements Clock {
+  #syncedNs = Number.NEGATIVE_INFINITY;
+  readonly #base: Stamp = { seconds: 0, nanoseconds: 0 };
+  readonly #timeOfDay: (stamp: Stamp) => void;
+
+  /** `timeOfDay` writes the time since the epoch into what it is given. */
+  constructor(timeOfDay: (stamp: Stamp) => void) {
+    this.#timeOfDay = timeOfDay;
+  }
+
+  nowNs(): number {
+    return performance.now() * 1e6;
+  }
+
+  stampAt(nowNs: number, stamp: Stamp): void {
+    if (nowNs - this.#syncedNs > RESYNC_NS) {
+      this.#timeOfDay(this.#base);
+      this.#syncedNs = this.nowNs();
+    }
+    addTime(this.#base, nowNs - this.#syncedNs, stamp);
+  }
+}
+
+const EPOCH: Stamp = { seconds: 0, nanoseconds: 0 };
+
+/** Time that passes only when it is told to. Starts at the epoch, so that captures are the same in every run. */
+export class VirtualClock implements Clock {
+  #nowNs = 0;
+
+  nowNs(): number {
+    return this.#nowNs;
+  }
+
+  /** Moves on to a later time; an earlier one is ignored. */
+  moveTo(nowNs: number): void {
+    this.#nowNs = Math.max(this.#nowNs, nowNs);
+  }
+
+  stampAt(nowNs: number, stamp: Stamp): void {
+    addTime(EPOCH, nowNs, stamp);
+  }
+}
+
+/** Keeps seconds and nanoseconds apart: together they need more than the 53 bits of a number. */
+function addTime(base: Stamp, offsetNs: number, sum: Stamp): void {
+  const nanoseconds = base.nanoseconds + Math.round(offsetNs);
+  const carry = Math.floor(nanoseconds / 1e9);
+  sum.seconds = base.seconds + carry;
+  sum.nanoseconds = nanoseconds - carry * 1e9;
+}

@@ -1,0 +1,186 @@
+/**
+ * The data plane of one worker: everything that happens to a frame between the read from one device and the write
+ * to another. Nothing here waits; worker.ts and inline.ts say when it is time to look.
+ *
+ *   receive: device.read ─▶ tap in ─▶ link ··· timers ··· deliver: tap out ─▶ device.write
+ *
+ * A link direction belongs to the worker that reads the interface it starts from. Frames never change threads: that
+ * worker also writes to the far device.
+ */
+import { type Arena, FIRST_WORKER } from '../arena/arena.ts';
+import type { Stamp } from '../bpf/buffers.ts';
+import { bpfPeersPresent, bpfTap } from '../bpf/bpf-if.ts';
+import { DIRECTION_IN, DIRECTION_OUT } from '../bpf/record.ts';
+import { type Device, GONE, NO_CARRIER, NO_FRAME } from '../device/device.ts';
+import { LinkDirection } from '../link/direction.ts';
+import { createRandom } from '../link/random.ts';
+import type { DropReason, LinkSettings } from '../link/settings.ts';
+import type { Clock } from './clock.ts';
+import {
+  INTERFACE_UP,
+  RECEIVE_BYTES,
+  RECEIVE_FRAMES,
+  TRANSMIT_BYTES,
+  TRANSMIT_FRAMES,
+} from './counters.ts';
+import { FramePool } from './frame-pool.ts';
+import { Scheduler } from './scheduler.ts';
+
+/** Frames taken from one device before the others have their turn. */
+const READ_BATCH = 64;
+/** Deadlines carried out before devices are looked at again. */
+const TIMER_BATCH = 256;
+const ETHERNET_HEADER = 14;
+const VLAN_TAG = 4;
+
+/** An interface as one worker sees it. */
+export type Port = {
+  readonly index: number;
+  readonly device: Device;
+  /** Longest frame that fits: the MTU with the link header; 4 more for a frame with a VLAN tag. */
+  readonly frameBytes: number;
+  readonly ethernet: boolean;
+  /** The direction that starts here, if this worker carries it. */
+  direction?: LinkDirection;
+};
+
+export class DataPlane {
+  readonly pool: FramePool;
+  readonly scheduler: Scheduler;
+  readonly #arena: Arena;
+  readonly #self: number;
+  readonly #clock: Clock;
+  readonly #ports: Map<number, Port> = new Map();
+  readonly #directions: Map<number, LinkDirection> = new Map();
+  readonly #onGone: (port: Port) => void;
+  readonly #stamp: Stamp = { seconds: 0, nanoseconds: 0 };
+
+  /** @param onGone called once for each port whose device has gone */
+  constructor(arena: Arena, worker: number, clock: Clock, onGone: (port: Port) => void) {
+    this.#arena = arena;
+    this.#self = FIRST_WORKER + worker;
+    this.#clock = clock;
+    this.#onGone = onGone;
+    this.pool = new FramePool(arena, worker);
+    this.scheduler = new Scheduler(this.pool.length.length);
+  }
+
+  addPort(index: number, device: Device, mtu: number, ethernet: boolean): Port {
+    const port: Port = { index, device, frameBytes: mtu + (ethernet ? ETHERNET_HEADER : 0), ethernet };
+    this.#ports.set(index, port);
+    return port;
+  }
+
+  /** Starts to carry frames from one port to the other. */
+  connect(direction: number, from: number, to: number, settings: LinkSettings, seed: number, path: string): void {
+    const [near, far] = [this.#ports.get(from)!, this.#ports.get(to)!];
+    const { pool, scheduler } = this;
+    const link = new LinkDirection(
+      {
+        frames: pool,
+        timers: scheduler,
+        counters: this.#arena.directionCounters(direction),
+        random: (stage) => createRandom(seed, `${path}/${stage}`),
+        deliver: (frame) => this.#deliver(far, frame),
+        release: (frame) => pool.release(frame),
+      },
+      settings,
+    );
+    near.direction = link;
+    this.#directions.set(direction, link);
+  }
+
+  set(direction: number, settings: LinkSettings): void {
+    this.#directions.get(direction)?.set(settings, this.#clock.nowNs());
+  }
+
+  /** Sends a frame out of a port, past every link. Throws when the port does not take it. */
+  write(index: number, frame: Uint8Array): void {
+    const port = this.#ports.get(index);
+    const slot = port && frame.length <= this.pool.slotBytes ? this.pool.take() : -1;
+    if (!port || slot === -1) throw new Error(port ? 'no free frame slot' : 'the interface is gone');
+    this.#arena.u8.set(frame, this.pool.offset(slot));
+    this.pool.length[slot] = frame.length;
+    const reason = this.#deliver(port, slot);
+    this.pool.release(slot);
+    if (reason !== undefined) throw new Error(`the frame was dropped: ${reason}`);
+  }
+
+  /** Takes what a device has, up to READ_BATCH frames. Returns how many came. */
+  receive(port: Port): number {
+    for (let count = 0; count < READ_BATCH; count++) {
+      const slot = this.pool.take();
+      const into = slot === -1 ? this.pool.scratch : slot;
+      const length = port.device.read(this.pool.offset(into), this.pool.slotBytes);
+      if (length <= NO_FRAME) {
+        if (slot !== -1) this.pool.release(slot);
+        if (length === GONE) this.#gone(port);
+        return count;
+      }
+      this.#received(port, into, length, slot === -1);
+    }
+    return READ_BATCH;
+  }
+
+  /** Carries out what is due. */
+  runDue(nowNs: number): void {
+    this.scheduler.run(nowNs, TIMER_BATCH);
+  }
+
+  #received(port: Port, slot: number, length: number, homeless: boolean): void {
+    const nowNs = this.#clock.nowNs();
+    const counters = this.#arena.interfaceCounters(port.index);
+    const stored = Math.min(length, this.pool.slotBytes);
+    this.#arena.f64[counters + RECEIVE_FRAMES]!++;
+    this.#arena.f64[counters + RECEIVE_BYTES]! += length;
+    if (bpfPeersPresent(this.#arena, port.index)) this.#tap(port.index, slot, stored, DIRECTION_IN, nowNs);
+    const link = port.direction;
+    if (homeless) {
+      link?.dropUnread(length, 'pool');
+    } else if (!link) {
+      this.pool.release(slot);
+    } else if (length > stored) {
+      link.dropUnread(length, 'mtu');
+      this.pool.release(slot);
+    } else {
+      this.pool.length[slot] = length;
+      link.offer(slot, nowNs);
+    }
+  }
+
+  /** Last step: out of the far device. Returns why it did not, if so. */
+  #deliver(port: Port, slot: number): DropReason | undefined {
+    const length = this.pool.length[slot]!;
+    const offset = this.pool.offset(slot);
+    if (length > port.frameBytes && length > port.frameBytes + this.#tagBytes(port, offset)) return 'mtu';
+    const counters = this.#arena.interfaceCounters(port.index);
+    if (this.#arena.f64[counters + INTERFACE_UP] === 0) return 'carrier';
+    if (bpfPeersPresent(this.#arena, port.index)) {
+      this.#tap(port.index, slot, length, DIRECTION_OUT, this.#clock.nowNs());
+    }
+    const written = port.device.write(offset, length);
+    if (written < 0) {
+      if (written === GONE) this.#gone(port);
+      return written === GONE || written === NO_CARRIER ? 'carrier' : 'device';
+    }
+    this.#arena.f64[counters + TRANSMIT_FRAMES]!++;
+    this.#arena.f64[counters + TRANSMIT_BYTES]! += length;
+    return undefined;
+  }
+
+  #tap(interfaceIndex: number, slot: number, length: number, direction: number, nowNs: number): void {
+    this.#clock.stampAt(nowNs, this.#stamp);
+    const offset = this.pool.offset(slot);
+    bpfTap(this.#arena, this.#self, interfaceIndex, offset, length, direction, this.#stamp);
+  }
+
+  /** Bytes by which a frame may exceed the MTU for its VLAN tag (IEEE 802.1Q, 802.1ad). */
+  #tagBytes(port: Port, offset: number): number {
+    const type = (this.#arena.u8[offset + 12]! << 8) | this.#arena.u8[offset + 13]!;
+    return port.ethernet && (type === 0x8100 || type === 0x88a8) ? VLAN_TAG : 0;
+  }
+
+  #gone(port: Port): void {
+    if (this.#ports.delete(port.index)) this.#onGone(port);
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * A data plane in this thread, on a virtual clock: whole labs run without privilege, without threads and without
+ * waiting, the same way every time. All devices are memory devices.
+ */
+import { setImmediate } from 'node:timers/promises';
+import { type Arena, FIRST_WORKER, THREAD_ALIVE, THREAD_STATE } from '../arena/arena.ts';
+import type { Device } from '../device/device.ts';
+import { MemoryDevice } from '../device/memory.ts';
+import { VirtualClock } from './clock.ts';
+import { type Command, type CommandTarget, execute } from './commands.ts';
+import { DataPlane, type Port } from './data-plane.ts';
+import type { PlaneHost } from './host.ts';
+import { Scheduler } from './scheduler.ts';
+
+/** Events between two looks at whether readers keep up. */
+const STEP_EVENTS = 64;
+
+export class InlineHost implements PlaneHost, CommandTarget {
+  readonly clock: VirtualClock = new VirtualClock();
+  readonly plane: DataPlane;
+  readonly #arena: Arena;
+  readonly #devices: Map<number, MemoryDevice> = new Map();
+  readonly #ports: Port[] = [];
+  readonly #actions: Map<number, () => void> = new Map();
+  readonly #timers: Scheduler = new Scheduler(64);
+  #lastAction = 0;
+  #closed = false;
+
+  constructor(arena: Arena) {
+    this.#arena = arena;
+    this.plane = new DataPlane(arena, 0, this.clock, () => {});
+    Atomics.store(arena.i32, arena.threadWord(FIRST_WORKER, THREAD_STATE), THREAD_ALIVE);
+  }
+
+  /** The memory device behind an interface. */
+  memoryDevice(index: number): MemoryDevice {
+    let device = this.#devices.get(index);
+    if (!device) this.#devices.set(index, (device = new MemoryDevice(this.#arena)));
+    return device;
+  }
+
+  nowNs(): number {
+    return this.clock.nowNs();
+  }
+
+  /** Calls `action` when the virtual time has come. */
+  at(deadlineNs: number, action: () => void): void {
+    const id = ++this.#lastAction;
+    this.#actions.set(id, action);
+    this.#timers.at(Math.max(deadlineNs, this.nowNs()), this.#runAction, id);
+  }
+
+  /**
+   * Lets time pass up to `untilNs`, or as long as anything is left to happen. Pauses in between while `behind()`:
+   * in virtual time a reader never loses frames by being slow.
+   */
+  async run(untilNs: number = Number.POSITIVE_INFINITY, behind: () => boolean = () => false): Promise<void> {
+    while (!this.#closed && this.#step(untilNs)) {
+      do await setImmediate();
+      while (behind() && !this.#closed);
+    }
+    if (untilNs !== Number.POSITIVE_INFINITY) this.clock.moveTo(untilNs);
+  }
+
+  async send(_worker: number, commands: readonly Command[]): Promise<void> {
+    for (const command of commands) execute(this, command);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+  }
+
+  device(index: number): Device {
+    return this.memoryDevice(index);
+  }
+
+  watch(port: Port): void {
+    this.#ports.push(port);
+  }
+
+  stop(): void {
+    this.#closed = true;
+  }
+
+  /** Up to STEP_EVENTS moments in time. Returns whether there are more before `untilNs`. */
+  #step(untilNs: number): boolean {
+    for (let event = 0; event < STEP_EVENTS; event++) {
+      for (const port of this.#ports) while (this.plane.receive(port) > 0);
+      const nextNs = Math.min(this.plane.scheduler.nextDeadlineNs, this.#timers.nextDeadlineNs);
+      if (nextNs > untilNs || nextNs === Number.POSITIVE_INFINITY) return false;
+      this.clock.moveTo(nextNs);
+      this.plane.runDue(nextNs);
+      this.#timers.run(nextNs, STEP_EVENTS);
+    }
+    return true;
+  }
+
+  readonly #runAction: { push(): void; due(id: number): void } = {
+    push: () => {},
+    due: (id: number) => {
+      const action = this.#actions.get(id);
+      this.#actions.delete(id);
+      action?.();
+    },
+  };
+}

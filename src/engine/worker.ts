@@ -1,0 +1,158 @@
+/**
+ * A data-plane thread: waits in ppoll(2) for frames, deadlines and commands, and has its data plane do what is due.
+ *
+ * The thread never returns to its event loop. It ends when it is told to stop; what ends it otherwise is a bug, and
+ * the control thread sees the worker exit (engine/threads.ts).
+ */
+import { workerData } from 'node:worker_threads';
+import {
+  Arena,
+  type ArenaHandle,
+  FIRST_WORKER,
+  THREAD_EVENT,
+  THREAD_TURNS,
+} from '../arena/arena.ts';
+import type { Stamp } from '../bpf/buffers.ts';
+import type { Device } from '../device/device.ts';
+import { FdDevice } from '../device/fd.ts';
+import {
+  addressOf,
+  CLOCK_REALTIME,
+  clockGettime,
+  POLLIN,
+  PR_SET_TIMERSLACK,
+  ppoll,
+  prctl,
+  read,
+} from '../sys/libc.ts';
+import { SystemClock } from './clock.ts';
+import { type CommandTarget, execute } from './commands.ts';
+import { INTERFACE_UP } from './counters.ts';
+import { DataPlane, type Port } from './data-plane.ts';
+import { takeCommands } from './mailbox.ts';
+
+export type WorkerSettings = { readonly arena: ArenaHandle; readonly worker: number; readonly eventfd: number };
+
+/** struct pollfd: int fd, short events, short revents. */
+const POLLFD_WORDS = 2;
+
+class DataPlaneWorker implements CommandTarget {
+  readonly plane: DataPlane;
+  readonly #arena: Arena;
+  readonly #worker: number;
+  readonly #clock: SystemClock;
+  /** What is polled: entry 0 is the eventfd, entry i + 1 the device of port i. */
+  #pollfds: Int32Array = new Int32Array(64 * POLLFD_WORDS);
+  #pollAddress = 0;
+  readonly #ports: Port[] = [];
+  /** struct timespec for ppoll: 64-bit seconds and nanoseconds. */
+  readonly #timeout: Int32Array = new Int32Array(4);
+  readonly #timeoutAddress: number = addressOf(this.#timeout);
+  readonly #eventfdValue: Int32Array = new Int32Array(2);
+  #running = true;
+
+  constructor({ arena: handle, worker, eventfd }: WorkerSettings) {
+    this.#arena = Arena.open(handle);
+    this.#worker = worker;
+    this.#clock = new SystemClock(timeOfDay());
+    this.#pollfds[0] = eventfd;
+    this.#pollfds[1] = POLLIN;
+    this.#pollAddress = addressOf(this.#pollfds);
+    this.plane = new DataPlane(this.#arena, worker, this.#clock, (port) => this.#unwatch(port));
+  }
+
+  device(_index: number, fd: number): Device {
+    return new FdDevice(this.#arena, fd);
+  }
+
+  watch(port: Port): void {
+    this.#ports.push(port);
+    this.#rebuildPollSet();
+  }
+
+  stop(): void {
+    this.#running = false;
+  }
+
+  run(): void {
+    // Deadlines would be met up to 50 µs late with the default slack (prctl(2)).
+    prctl(PR_SET_TIMERSLACK, 1);
+    const turns = this.#arena.threadWord(FIRST_WORKER + this.#worker, THREAD_TURNS);
+    while (this.#running) {
+      const ready = this.#wait();
+      if (ready > 0) this.#serve();
+      this.plane.runDue(this.#clock.nowNs());
+      Atomics.add(this.#arena.i32, turns, 1);
+    }
+  }
+
+  /** Sleeps until a device or a command is ready or a deadline has come. Returns the number of ready entries. */
+  #wait(): number {
+    const deadlineNs = this.plane.scheduler.nextDeadlineNs;
+    let timeout = 0;
+    if (deadlineNs !== Number.POSITIVE_INFINITY) {
+      const waitNs = Math.max(0, deadlineNs - this.#clock.nowNs());
+      const seconds = Math.floor(waitNs / 1e9);
+      this.#timeout[0] = seconds;
+      this.#timeout[2] = waitNs - seconds * 1e9;
+      timeout = this.#timeoutAddress;
+    }
+    return ppoll(this.#pollAddress, this.#ports.length + 1, timeout, 0);
+  }
+
+  #serve(): void {
+    const pollfds = this.#pollfds;
+    for (let i = this.#ports.length - 1; i >= 0; i--) {
+      const entry = (i + 1) * POLLFD_WORDS + 1;
+      // revents: the upper half. Errors count as ready, for the read tells what is wrong.
+      if (pollfds[entry]! >>> 16 !== 0) this.plane.receive(this.#ports[i]!);
+    }
+    if (pollfds[1]! >>> 16 !== 0) this.#obey();
+  }
+
+  #obey(): void {
+    read(this.#pollfds[0]!, addressOf(this.#eventfdValue), 8);
+    takeCommands(this.#arena, this.#worker, (command) => execute(this, command));
+  }
+
+  /** The device is gone: marks the interface and tells the control thread. */
+  #unwatch(port: Port): void {
+    const { f64, i32 } = this.#arena;
+    f64[this.#arena.interfaceCounters(port.index) + INTERFACE_UP] = 0;
+    const at = this.#ports.indexOf(port);
+    if (at !== -1) {
+      this.#ports.splice(at, 1);
+      this.#rebuildPollSet();
+    }
+    const event = this.#arena.threadWord(FIRST_WORKER + this.#worker, THREAD_EVENT);
+    Atomics.add(i32, event, 1);
+    Atomics.notify(i32, event);
+  }
+
+  #rebuildPollSet(): void {
+    const needed = (this.#ports.length + 1) * POLLFD_WORDS;
+    if (needed > this.#pollfds.length) {
+      const larger = new Int32Array(2 * needed);
+      larger.set(this.#pollfds);
+      this.#pollfds = larger;
+      this.#pollAddress = addressOf(larger);
+    }
+    this.#ports.forEach((port, i) => {
+      this.#pollfds[(i + 1) * POLLFD_WORDS] = port.device.fd;
+      this.#pollfds[(i + 1) * POLLFD_WORDS + 1] = POLLIN;
+    });
+  }
+}
+
+/** Reads CLOCK_REALTIME: struct timespec, 64-bit seconds and nanoseconds. */
+function timeOfDay(): (stamp: Stamp) => void {
+  const timespec = new Int32Array(4);
+  const address = addressOf(timespec);
+  return (stamp) => {
+    clockGettime(CLOCK_REALTIME, address);
+    stamp.seconds = timespec[0]!;
+    stamp.nanoseconds = timespec[2]!;
+  };
+}
+
+new DataPlaneWorker(workerData as WorkerSettings).run();

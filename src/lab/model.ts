@@ -1,0 +1,66 @@
+/**
+ * A lab as the rest of the program sees it: validated, with every default filled in and every unit converted.
+ * lab/parse.ts makes it from a lab file; nothing else does.
+ */
+import type { LinkSettings } from '../link/settings.ts';
+
+/** Where an interface's frames come from. `tap`, `tun` and `tuntap2` are kernel devices; `memory` and `pcap` need no privilege. */
+export type DeviceKind = 'tap' | 'tun' | 'tuntap2' | 'memory' | 'pcap';
+
+export type LabInterface = {
+  /** `node:interface`, the name by which everything refers to it. */
+  readonly name: string;
+  readonly node: string;
+  /** The device's name inside the node, at most 15 bytes. */
+  readonly device: string;
+  readonly kind: DeviceKind;
+  /** Addresses with prefix length, IPv4 or IPv6. */
+  readonly addresses: readonly string[];
+  /** Hardware address; derived from lab and interface name when the file gives none, so that it is the same in every run. */
+  readonly mac: string;
+  /** Bytes, without the Ethernet header. */
+  readonly mtu: number;
+  /** For `pcap`: the capture whose frames enter here, and the one that receives what leaves. Absolute paths. */
+  readonly readFile?: string;
+  readonly writeFile?: string;
+};
+
+export type LabRoute = { readonly to: string; readonly via: string };
+
+export type LabNode = {
+  readonly name: string;
+  readonly interfaces: readonly LabInterface[];
+  readonly routes: readonly LabRoute[];
+  /** Settings under /proc/sys/net inside the node, name to value. */
+  readonly sysctls?: Readonly<Record<string, string>>;
+};
+
+export type LabLink = {
+  readonly name: string;
+  /** Names of the two interfaces; `forward` is from the first to the second. */
+  readonly endpoints: readonly [string, string];
+  readonly forward: LinkSettings;
+  readonly reverse: LinkSettings;
+};
+
+export type LabDescriptor = {
+  readonly interface: string;
+  /** A FILTER as on the command line: expression, `@name`, or program text; empty accepts everything. */
+  readonly filter: string;
+  readonly direction: 'in' | 'out' | 'inout';
+  /** Absolute path of the pcapng file to write, if any. */
+  readonly write?: string;
+};
+
+export type Lab = {
+  readonly name: string;
+  /** Every random decision follows from it. */
+  readonly seed: number;
+  /** Data-plane threads. */
+  readonly workers: number;
+  readonly nodes: readonly LabNode[];
+  readonly links: readonly LabLink[];
+  readonly descriptors: readonly LabDescriptor[];
+  /** True when every device is `memory` or `pcap`: the lab runs on a virtual clock, with no privilege. */
+  readonly virtual: boolean;
+};

@@ -1,0 +1,196 @@
+/**
+ * From the text of a lab file to a Lab: validated as a whole, defaults filled in, units converted. Nothing else makes
+ * a Lab, and nothing is created before this has succeeded. All errors are reported at once, each with its place.
+ */
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { parseImpairment } from '../link/impairment.ts';
+import { CLEAR_LINK, type LinkSettings } from '../link/settings.ts';
+import { problemsOf } from './issues.ts';
+import type { DeviceKind, Lab, LabDescriptor, LabInterface, LabLink, LabNode } from './model.ts';
+import { derivedMac, splitEndpoint } from './names.ts';
+import { referenceProblems } from './references.ts';
+import {
+  DEFAULT_MTU,
+  type ImpairmentInput,
+  type InterfaceInput,
+  type LabInput,
+  type LinkInput,
+  labSchema,
+  type NodeInput,
+  splitRoute,
+} from './schema.ts';
+import { MAX_FILE_BYTES, readSource } from './source.ts';
+
+const MAX_ERRORS_SHOWN = 100;
+
+export type LabError = {
+  /** Counted from 1. */
+  readonly line: number;
+  readonly column: number;
+  /** Where in the data, as `links.0.impair.delay`. Empty for errors of the text itself. */
+  readonly path: string;
+  readonly message: string;
+};
+
+/** A lab file that cannot be used. `message` has one line per error, `file:line:column: what is wrong`. */
+export class LabFileError extends Error {
+  readonly file: string;
+  readonly errors: readonly LabError[];
+
+  constructor(file: string, errors: readonly LabError[]) {
+    const shown = errors.slice(0, MAX_ERRORS_SHOWN);
+    const lines = shown.map(({ line, column, message }) => `${file}:${line}:${column}: ${message}`);
+    if (errors.length > shown.length) lines.push(`${file}: and ${errors.length - shown.length} more errors`);
+    super(lines.join('\n'));
+    this.name = 'LabFileError';
+    this.file = file;
+    this.errors = errors;
+  }
+}
+
+export type ParseOptions = {
+  /** The name that errors show. */
+  readonly file: string;
+  /** Where relative paths in the file start from. */
+  readonly baseDirectory: string;
+};
+
+/** Reads a lab from text. Throws LabFileError. */
+export function parseLab(text: string, { file, baseDirectory }: ParseOptions): Lab {
+  const source = readSource(text);
+  const errors: LabError[] = source.problems.map((problem) => ({ ...problem, path: '' }));
+  if (source.data === undefined && errors.length > 0) throw new LabFileError(file, errors);
+  const result = labSchema.safeParse(source.data ?? {});
+  const problems = [
+    ...(result.success ? [] : problemsOf(result.error, labSchema, source.data ?? {})),
+    ...referenceProblems(source.data),
+  ];
+  for (const problem of problems) {
+    errors.push({
+      ...source.locate(problem),
+      path: problem.path.map(String).join('.'),
+      message: problem.message,
+    });
+  }
+  errors.sort((a, b) => a.line - b.line || a.column - b.column);
+  if (errors.length > 0 || !result.success) throw new LabFileError(file, errors);
+  return makeLab(result.data, baseDirectory);
+}
+
+/** Reads a lab file; relative paths in it start from its folder. Throws LabFileError, or the error of readFile. */
+export async function readLab(path: string): Promise<Lab> {
+  const bytes = await readFile(path);
+  if (bytes.length > MAX_FILE_BYTES) {
+    const message = `file is larger than ${MAX_FILE_BYTES} bytes`;
+    throw new LabFileError(path, [{ line: 1, column: 1, path: '', message }]);
+  }
+  return parseLab(bytes.toString(), { file: path, baseDirectory: dirname(resolve(path)) });
+}
+
+/** The same lab on memory devices and a virtual clock, for systems without TUN. Files of pcap devices are left out. */
+export function asVirtualLab(lab: Lab): Lab {
+  const nodes = lab.nodes.map((node) => ({
+    ...node,
+    interfaces: node.interfaces.map((labInterface): LabInterface => ({ ...labInterface, kind: 'memory' })),
+  }));
+  return { ...lab, nodes, virtual: true };
+}
+
+function makeLab(input: LabInput, baseDirectory: string): Lab {
+  const absolute = (path: string): string => resolve(baseDirectory, path);
+  const kind = input.device ?? 'tap';
+  const nodes = Object.entries(input.nodes).map(([name, node]) =>
+    makeNode(input.name, name, node, kind, absolute),
+  );
+  const kinds = nodes.flatMap((node) => node.interfaces.map((labInterface) => labInterface.kind));
+  return {
+    name: input.name,
+    seed: input.seed ?? 1,
+    workers: input.workers ?? 1,
+    nodes,
+    links: makeLinks(input.links ?? []),
+    descriptors: (input.descriptors ?? []).map(
+      ({ interface: name, filter, direction, write }): LabDescriptor => ({
+        interface: name,
+        filter: filter ?? '',
+        direction: direction ?? 'inout',
+        ...(write === undefined ? {} : { write: absolute(write) }),
+      }),
+    ),
+    virtual: kinds.length > 0 && kinds.every((each) => each === 'memory' || each === 'pcap'),
+  };
+}
+
+function makeNode(
+  lab: string,
+  name: string,
+  input: NodeInput,
+  kind: DeviceKind,
+  absolute: (path: string) => string,
+): LabNode {
+  const interfaces = Object.entries(input?.interfaces ?? {}).map(([device, settings]) =>
+    makeInterface(lab, name, device, settings, kind, absolute),
+  );
+  const routes = (input?.routes ?? []).map((route) =>
+    typeof route === 'string' ? splitRoute(route)! : route,
+  );
+  const sysctls = Object.entries(input?.sysctls ?? {}).map(
+    ([key, value]) => [key, typeof value === 'boolean' ? String(Number(value)) : String(value)] as const,
+  );
+  return { name, interfaces, routes, sysctls: Object.fromEntries(sysctls) };
+}
+
+function makeInterface(
+  lab: string,
+  node: string,
+  device: string,
+  input: InterfaceInput,
+  defaultKind: DeviceKind,
+  absolute: (path: string) => string,
+): LabInterface {
+  const name = `${node}:${device}`;
+  const ip = input?.ip ?? [];
+  return {
+    name,
+    node,
+    device,
+    kind: input?.device ?? defaultKind,
+    addresses: typeof ip === 'string' ? [ip] : ip,
+    mac: input?.mac?.toLowerCase() ?? derivedMac(lab, name),
+    mtu: input?.mtu ?? DEFAULT_MTU,
+    ...(input?.read === undefined ? {} : { readFile: absolute(input.read) }),
+    ...(input?.write === undefined ? {} : { writeFile: absolute(input.write) }),
+  };
+}
+
+function makeLinks(inputs: readonly LinkInput[]): LabLink[] {
+  const taken = new Set(inputs.flatMap(({ name }) => name ?? []));
+  return inputs.map((input) => {
+    const forward = settingsOf(input.impair, input.forward);
+    const reverse = settingsOf(input.impair, input.reverse);
+    return {
+      name: input.name ?? derivedLinkName(input.endpoints, taken),
+      endpoints: input.endpoints,
+      forward,
+      reverse,
+    };
+  });
+}
+
+/** `client-server` for a link between nodes of these names, with a number when that is taken. */
+function derivedLinkName(endpoints: readonly [string, string], taken: Set<string>): string {
+  const base = endpoints.map((endpoint) => splitEndpoint(endpoint)!.node).join('-');
+  let name = base;
+  for (let i = 2; taken.has(name); i++) name = `${base}-${i}`;
+  taken.add(name);
+  return name;
+}
+
+function settingsOf(base: ImpairmentInput | undefined, over: ImpairmentInput | undefined): LinkSettings {
+  return {
+    ...CLEAR_LINK,
+    ...(base === undefined ? {} : parseImpairment(base)),
+    ...(over === undefined ? {} : parseImpairment(over)),
+  };
+}

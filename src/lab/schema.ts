@@ -1,0 +1,243 @@
+/**
+ * The lab file, key by key. What one value may be is said here; how values must fit each other (endpoints that exist,
+ * names used once) is in references.ts. Unknown keys are errors everywhere.
+ *
+ * The schema only validates: model.ts's types are made in parse.ts. So its input side is also the JSON Schema that
+ * editors use, see json-schema.ts.
+ */
+import { z } from 'zod';
+import { ImpairmentError, type ImpairmentWord, parseImpairment } from '../link/impairment.ts';
+import type { DeviceKind } from './model.ts';
+import {
+  INTERFACE_PATTERN,
+  macProblem,
+  NAME_PATTERN,
+  parsePrefix,
+  SYSCTL_PATTERN,
+  splitEndpoint,
+} from './names.ts';
+
+/** IPv4 needs 68 bytes (RFC 791); 9000 is the usual jumbo frame, and what a frame slot of the data plane holds. */
+export const MIN_MTU = 68;
+export const MAX_MTU = 9000;
+export const DEFAULT_MTU = 1500;
+export const MAX_WORKERS = 64;
+export const MAX_NODES = 256;
+export const MAX_LINKS = 1024;
+export const MAX_DESCRIPTORS = 1024;
+/** Of one node. */
+export const MAX_INTERFACES = 256;
+
+/** A lab file that the schema accepts, as its author wrote it. */
+export type LabInput = {
+  name: string;
+  seed?: number | undefined;
+  workers?: number | undefined;
+  device?: DeviceKind | undefined;
+  nodes: Record<string, NodeInput>;
+  links?: LinkInput[] | null | undefined;
+  descriptors?: DescriptorInput[] | null | undefined;
+};
+
+export type NodeInput = {
+  interfaces?: Record<string, InterfaceInput> | null | undefined;
+  routes?: (string | { to: string; via: string })[] | undefined;
+  sysctls?: Record<string, string | number | boolean> | undefined;
+} | null;
+
+export type InterfaceInput = {
+  ip?: string | string[] | undefined;
+  mac?: string | undefined;
+  mtu?: number | undefined;
+  device?: DeviceKind | undefined;
+  read?: string | undefined;
+  write?: string | undefined;
+} | null;
+
+export type ImpairmentInput = string | { [Word in ImpairmentWord]?: string | number | undefined };
+
+export type LinkInput = {
+  name?: string | undefined;
+  endpoints: [string, string];
+  impair?: ImpairmentInput | undefined;
+  forward?: ImpairmentInput | undefined;
+  reverse?: ImpairmentInput | undefined;
+};
+
+export type DescriptorInput = {
+  interface: string;
+  filter?: string | undefined;
+  direction?: 'in' | 'out' | 'inout' | undefined;
+  write?: string | undefined;
+};
+
+const name = z
+  .string()
+  .regex(NAME_PATTERN, 'letters, digits, "_" and "-", starting with a letter or digit, at most 32');
+
+const interfaceName = z
+  .string()
+  .regex(INTERFACE_PATTERN, 'letters, digits, "_", "." and "-", not starting with "-", at most 15');
+
+const device = z
+  .enum(['tap', 'tun', 'tuntap2', 'memory', 'pcap'])
+  .describe(
+    'Where frames come from: tap, tun or tuntap2 (an optional package) are kernel devices; memory and pcap need no privilege.',
+  );
+
+const cidr = z
+  .string()
+  .max(64)
+  .superRefine((text, context) => {
+    const prefix = parsePrefix(text);
+    if (prefix === undefined) {
+      context.addIssue(`"${text}" is not an address with prefix length, as 198.18.0.1/24`);
+    } else if (!text.includes('/')) {
+      context.addIssue(`"${text}" needs a prefix length, as ${text}/${prefix.family === 'ipv4' ? 24 : 64}`);
+    }
+  });
+
+const mac = z.string().superRefine((text, context) => {
+  const problem = macProblem(text);
+  if (problem !== undefined) context.addIssue(`"${text}" ${problem}`);
+});
+
+const file = z.string().min(1).max(4096);
+
+const labInterface = z
+  .strictObject({
+    ip: z
+      .union([cidr, z.array(cidr).max(64)])
+      .describe('Address with prefix length, or a list of them.')
+      .optional(),
+    mac: mac.describe('Hardware address; derived from lab and interface name when absent.').optional(),
+    mtu: z.int().min(MIN_MTU).max(MAX_MTU).describe('Bytes without the Ethernet header; 1500.').optional(),
+    device: device.optional(),
+    read: file.describe('device pcap: the capture whose frames enter here.').optional(),
+    write: file.describe('device pcap: the capture that receives what leaves.').optional(),
+  })
+  .nullable();
+
+const destination = z.string().refine((text) => text === 'default' || parsePrefix(text) !== undefined, {
+  error: (issue) => `"${issue.input}" is not a destination: expected default or a network as 198.18.1.0/24`,
+});
+const gateway = z.string().refine((text) => !text.includes('/') && parsePrefix(text) !== undefined, {
+  error: (issue) => `"${issue.input}" is not the address of a gateway`,
+});
+
+const ROUTE_TEXT = /^\s*(\S+)\s+via\s+(\S+)\s*$/;
+
+/** `default via 198.18.0.254` as its parts, or undefined. */
+export function splitRoute(text: string): { to: string; via: string } | undefined {
+  const match = ROUTE_TEXT.exec(text);
+  return match === null ? undefined : { to: match[1]!, via: match[2]! };
+}
+
+const routeText = z
+  .string()
+  .max(200)
+  .superRefine((text, context) => {
+    const route = splitRoute(text);
+    if (route === undefined) {
+      context.addIssue(
+        `"${text}" is not a route: expected "DESTINATION via GATEWAY", as "default via 198.18.0.254"`,
+      );
+      return;
+    }
+    for (const part of [destination.safeParse(route.to), gateway.safeParse(route.via)]) {
+      for (const issue of part.error?.issues ?? []) context.addIssue(issue.message);
+    }
+  });
+
+const sysctlName = z
+  .string()
+  .regex(SYSCTL_PATTERN, 'expected the name of a setting under net, as net.ipv4.ip_forward');
+
+const node = z
+  .strictObject({
+    interfaces: z
+      .record(interfaceName, labInterface)
+      .refine(
+        (map) => Object.keys(map).length <= MAX_INTERFACES,
+        `at most ${MAX_INTERFACES} interfaces a node`,
+      )
+      .describe("The node's devices by name. An empty value means defaults.")
+      .nullable()
+      .optional(),
+    routes: z
+      .array(z.union([routeText, z.strictObject({ to: destination, via: gateway })]))
+      .max(1024)
+      .describe('"default via 198.18.0.254", or { to, via }.')
+      .optional(),
+    sysctls: z
+      .record(sysctlName, z.union([z.string().max(4096), z.number(), z.boolean()]))
+      .describe('Settings under net inside the node, as net.ipv4.ip_forward: 1.')
+      .optional(),
+  })
+  .nullable();
+
+/** Adds the problems of an impairment to a zod issue list, each with its offset in the text or its key. */
+function impairmentCheck(value: string | Record<string, unknown>, context: z.RefinementCtx): void {
+  try {
+    parseImpairment(value);
+  } catch (error) {
+    if (!(error instanceof ImpairmentError)) throw error;
+    for (const { position, key, message } of error.problems) {
+      context.addIssue({
+        code: 'custom',
+        message,
+        params: { position },
+        path: key === undefined ? [] : [key],
+      });
+    }
+  }
+}
+
+const quantity = z.union([z.string().max(64), z.number()]);
+const impairment = z
+  .union([
+    z.string().superRefine(impairmentCheck),
+    z
+      .strictObject({
+        delay: quantity.describe('Time, as 20ms.').optional(),
+        jitter: quantity.describe('Time: each frame gets delay ± jitter.').optional(),
+        loss: quantity.describe('Percentage of frames lost, as 0.5%.').optional(),
+        rate: quantity.describe('Bits per second, as 50mbit; 0 is unlimited.').optional(),
+        limit: quantity.describe('Bytes that may wait for the rate limiter, as 256kb.').optional(),
+      } satisfies Record<ImpairmentWord, z.ZodType>)
+      .superRefine(impairmentCheck),
+  ])
+  .describe('As in tc-netem(8): "delay 20ms 2ms loss 1% rate 50mbit", or the same as a map.');
+
+const endpoint = z.string().refine((text) => splitEndpoint(text) !== undefined, {
+  error: (issue) => `"${issue.input}" is not an interface: expected NODE:INTERFACE, as client:eth0`,
+});
+
+const link = z.strictObject({
+  name: name.describe("Derived from the endpoints' nodes when absent.").optional(),
+  endpoints: z.tuple([endpoint, endpoint]).describe('The two interfaces, as client:eth0.'),
+  impair: impairment.optional(),
+  forward: impairment.describe('First endpoint to second; laid over impair.').optional(),
+  reverse: impairment.describe('Second endpoint to first; laid over impair.').optional(),
+});
+
+const descriptor = z.strictObject({
+  interface: endpoint,
+  filter: z.string().max(65_536).describe('A pcap-filter expression, @name, or program text.').optional(),
+  direction: z.enum(['in', 'out', 'inout']).describe('inout when absent.').optional(),
+  write: file.describe('pcapng file that receives the frames.').optional(),
+});
+
+/** What a lab file may say. */
+export const labSchema: z.ZodType<LabInput> = z.strictObject({
+  name: name.describe('Name of the lab; part of the names of its namespaces.'),
+  seed: z.int().min(0).describe('Every random decision follows from it; 1 when absent.').optional(),
+  workers: z.int().min(1).max(MAX_WORKERS).describe('Data-plane threads; 1 when absent.').optional(),
+  device: device.optional(),
+  nodes: z
+    .record(name, node)
+    .refine((map) => Object.keys(map).length > 0, 'a lab needs at least one node')
+    .refine((map) => Object.keys(map).length <= MAX_NODES, `at most ${MAX_NODES} nodes`),
+  links: z.array(link).max(MAX_LINKS).nullable().optional(),
+  descriptors: z.array(descriptor).max(MAX_DESCRIPTORS).nullable().optional(),
+});

@@ -1,0 +1,46 @@
+/**
+ * Random numbers that can be repeated: xoshiro128** (Blackman and Vigna, 2018), seeded from a text.
+ *
+ * Every stage of every direction has a generator of its own, named after its place, so that adding a stage or a
+ * link does not change what the others draw.
+ */
+
+/** Returns a number in [0, 1) at each call. */
+export type Random = () => number;
+
+/** The generator named by `seed` and a path such as `wan/forward/loss`. */
+export function createRandom(seed: number, path: string): Random {
+  const state = new Uint32Array(4);
+  let mix = hash(`${seed}/${path}`);
+  for (let i = 0; i < 4; i++) state[i] = mix = splitmix32(mix);
+  return () => {
+    const [s0, s1, s2, s3] = [state[0]!, state[1]!, state[2]!, state[3]!];
+    const result = Math.imul(rotateLeft(Math.imul(s1, 5), 7), 9);
+    const t = s1 << 9;
+    const a = s2 ^ s0;
+    const b = s3 ^ s1;
+    state[0] = s0 ^ b;
+    state[1] = s1 ^ a;
+    state[2] = a ^ t;
+    state[3] = rotateLeft(b, 11);
+    return (result >>> 0) / 4_294_967_296;
+  };
+}
+
+function rotateLeft(value: number, bits: number): number {
+  return (value << bits) | (value >>> (32 - bits));
+}
+
+/** FNV-1a, 32 bits. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
+  return value >>> 0;
+}
+
+function splitmix32(state: number): number {
+  let z = (state + 0x9e3779b9) | 0;
+  z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
+  z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
+  return (z ^ (z >>> 15)) >>> 0;
+}

@@ -1,0 +1,138 @@
+/**
+ * The system calls that Node does not offer, through koffi: every call into libc of this project is declared here.
+ *
+ * Buffers are passed by address: `addressOf()` gives where a buffer starts, and callers add an offset. So the data
+ * plane reads and writes frames anywhere in the arena without making a view per frame. A call that fails returns
+ * -1, as in C; `errno()` tells why, and `check()` turns it into a SystemError for the paths that are not hot.
+ *
+ * All calls are synchronous. In the control thread use only those that cannot block.
+ */
+import { constants } from 'node:os';
+import koffi from 'koffi';
+
+const libc = koffi.load(null);
+
+type BufferLike = Uint8Array | Int32Array;
+
+const memcpyAddress = libc.func('uintptr_t memcpy(void *, void *, size_t)') as (
+  a: BufferLike,
+  b: BufferLike,
+  n: number,
+) => number | bigint;
+
+/** The address of a buffer's first byte. The caller keeps the buffer alive as long as it uses the address. */
+export function addressOf(buffer: BufferLike): number {
+  return Number(memcpyAddress(buffer, buffer, 0));
+}
+
+/** read(2) of at most `length` bytes into `address`. Returns the number of bytes, or -1. */
+export const read: (fd: number, address: number, length: number) => number = libc.func(
+  'long read(int, uintptr_t, size_t)',
+);
+
+/** write(2) of `length` bytes from `address`. Returns the number of bytes, or -1. */
+export const write: (fd: number, address: number, length: number) => number = libc.func(
+  'long write(int, uintptr_t, size_t)',
+);
+
+/** ppoll(2): `fds` is the address of `count` pollfd records, `timeout` that of a timespec, or 0 to wait for ever. */
+export const ppoll: (fds: number, count: number, timeout: number, signalMask: number) => number = libc.func(
+  'int ppoll(uintptr_t, unsigned long, uintptr_t, uintptr_t)',
+);
+
+/** open(2). */
+export const open: (path: string, flags: number) => number = libc.func('int open(const char *, int)');
+
+/** close(2). */
+export const close: (fd: number) => number = libc.func('int close(int)');
+
+/** ioctl(2) with a buffer argument. */
+export const ioctl: (fd: number, request: number, argument: BufferLike) => number = libc.func(
+  'int ioctl(int, unsigned long, void *)',
+);
+
+/** fcntl(2) with an integer argument. */
+export const fcntl: (fd: number, command: number, argument: number) => number = libc.func(
+  'int fcntl(int, int, int)',
+);
+
+/** eventfd(2). */
+export const eventfd: (initial: number, flags: number) => number = libc.func(
+  'int eventfd(unsigned int, int)',
+);
+
+/** setns(2): moves the calling thread, and only that one, into the namespace that `fd` refers to. */
+export const setns: (fd: number, type: number) => number = libc.func('int setns(int, int)');
+
+/** flock(2). */
+export const flock: (fd: number, operation: number) => number = libc.func('int flock(int, int)');
+
+/** prctl(2) with one integer argument. */
+export const prctl: (option: number, argument: number) => number = libc.func(
+  'int prctl(int, unsigned long)',
+);
+
+/** getsockopt(2); `length` holds the size of `value` and receives what was written. */
+export const getsockopt: (
+  fd: number,
+  level: number,
+  option: number,
+  value: BufferLike,
+  length: Int32Array,
+) => number = libc.func('int getsockopt(int, int, int, void *, void *)');
+
+/** clock_gettime(2) into a timespec at `address`. */
+export const clockGettime: (clock: number, address: number) => number = libc.func(
+  'int clock_gettime(int, uintptr_t)',
+);
+
+/** errno of the calling thread after a call that returned -1. */
+export const errno: () => number = () => koffi.errno();
+
+export const O_RDWR = 2;
+export const O_NONBLOCK = 0o4000;
+export const O_CLOEXEC = 0o2000000;
+export const F_GETFL = 3;
+export const F_SETFL = 4;
+export const EFD_NONBLOCK = 0o4000;
+export const EFD_CLOEXEC = 0o2000000;
+export const CLONE_NEWNET = 0x40000000;
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
+export const PR_SET_TIMERSLACK = 29;
+export const SOL_SOCKET = 1;
+export const SO_PEERCRED = 17;
+export const CLOCK_REALTIME = 0;
+export const POLLIN = 1;
+export const POLLERR = 8;
+export const POLLHUP = 16;
+export const POLLNVAL = 32;
+
+const errnoNames = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));
+
+/** The name of an errno value, as `EBUSY`. */
+export function errnoName(value: number): string {
+  return errnoNames.get(value) ?? `errno ${value}`;
+}
+
+/** A system call that failed: which call, on what, and why. `message` reads `call object: ENAME`, then the advice. */
+export class SystemError extends Error {
+  readonly syscall: string;
+  readonly object: string;
+  readonly code: string;
+
+  constructor(syscall: string, object: string, errnoValue: number, advice?: string) {
+    const code = errnoName(errnoValue);
+    super(`${syscall} ${object}: ${code}${advice ? `; ${advice}` : ''}`);
+    this.name = 'SystemError';
+    this.syscall = syscall;
+    this.object = object;
+    this.code = code;
+  }
+}
+
+/** Passes a call's result on, or throws a SystemError when it is -1. */
+export function check(result: number, syscall: string, object: string, advice?: string): number {
+  if (result === -1) throw new SystemError(syscall, object, errno(), advice);
+  return result;
+}

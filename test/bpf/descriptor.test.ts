@@ -1,0 +1,181 @@
+import { describe, expect, it } from 'vitest';
+import { Arena, FIRST_WORKER } from '../../src/arena/arena.ts';
+import { Heap } from '../../src/arena/heap.ts';
+import { bpfPeersPresent, bpfTap } from '../../src/bpf/bpf-if.ts';
+import { DescriptorTable } from '../../src/bpf/descriptor.ts';
+import { DIRECTION_IN, DIRECTION_OUT, frames } from '../../src/bpf/record.ts';
+import { type AttachOptions, CONTROL_OWNER } from '../../src/bpf/types.ts';
+import { assemble, Program } from '../../vm/index.ts';
+
+const FRAME_BYTES = 100;
+/** Record header 24 + 100, padded to 8. */
+const RECORD_BYTES = 128;
+
+const options: AttachOptions = {
+  filter: '',
+  program: Program.from([]),
+  direction: 'inout',
+  immediate: false,
+  readTimeoutMs: 5,
+  bufferBytes: 4096,
+  owner: CONTROL_OWNER,
+};
+
+function setUp() {
+  const capacity = { workers: 1, interfaces: 2, directions: 1, descriptors: 4 };
+  const arena = Arena.create({ ...capacity, slotsPerWorker: 2, slotBytes: 2048, heapBytes: 2 ** 20 });
+  const heap = new Heap(arena.heap, arena.capacity.heapBytes);
+  const table = new DescriptorTable(arena, heap);
+  const sent: Uint8Array[] = [];
+  const attachment = {
+    name: 'a:eth0',
+    index: 0,
+    generation: 0,
+    linkType: 1,
+    write: async (frame: Uint8Array) => void sent.push(frame),
+  };
+  /** Taps `count` frames whose first byte is their number. */
+  const tap = (count: number, direction = DIRECTION_IN, first = 0): void => {
+    for (let i = 0; i < count; i++) {
+      arena.u8[arena.frames] = first + i;
+      const stamp = { seconds: 1_700_000_000, nanoseconds: i };
+      bpfTap(arena, FIRST_WORKER, 0, arena.frames, FRAME_BYTES, direction, stamp);
+    }
+  };
+  return { arena, heap, table, attachment, tap, sent };
+}
+
+const numbers = (batch: Uint8Array | undefined): number[] => [...frames(batch!)].map((each) => each.bytes[0]!);
+
+describe('peers present', () => {
+  it('is true exactly while something is attached', async () => {
+    const { arena, table, attachment } = setUp();
+    expect(bpfPeersPresent(arena, 0)).toBe(false);
+    const [one, two] = [await table.attach(attachment, options), await table.attach(attachment, options)];
+    await one.close();
+    expect(bpfPeersPresent(arena, 0)).toBe(true);
+    expect(bpfPeersPresent(arena, 1)).toBe(false);
+    await two.close();
+    expect(bpfPeersPresent(arena, 0)).toBe(false);
+  });
+});
+
+describe('store, hold and free buffers', () => {
+  it('hand over a full buffer, go on with the other, and count what finds no room', async () => {
+    const { table, attachment, tap } = setUp();
+    const descriptor = await table.attach(attachment, { ...options, bufferBytes: 2 * RECORD_BYTES });
+    tap(5);
+    expect(descriptor.status()).toMatchObject({ received: 5, accepted: 5, dropped: 1, capturedBytes: 400 });
+    expect(numbers(await descriptor.read())).toEqual([0, 1]);
+    tap(1, DIRECTION_IN, 9);
+    expect(numbers(await descriptor.read())).toEqual([2, 3]);
+    expect(numbers(await descriptor.read())).toEqual([9]);
+  });
+
+  it('cut a frame to the snap length of the verdict and to the buffer', async () => {
+    const { table, attachment, tap } = setUp();
+    const snap = await table.attach(attachment, { ...options, program: assemble('ret #7') });
+    const small = await table.attach(attachment, { ...options, bufferBytes: 40 });
+    tap(1);
+    expect([...frames((await snap.read())!)]).toMatchObject([{ wireLength: 100, bytes: { length: 7 } }]);
+    expect([...frames((await small.read())!)]).toMatchObject([{ wireLength: 100, bytes: { length: 16 } }]);
+  });
+});
+
+describe('a descriptor', () => {
+  it('sees only the direction it asked for, and counts only that as received', async () => {
+    const { table, attachment, tap } = setUp();
+    const descriptor = await table.attach(attachment, { ...options, direction: 'out' });
+    tap(2, DIRECTION_IN);
+    tap(3, DIRECTION_OUT);
+    expect(descriptor.status()).toMatchObject({ received: 3, accepted: 3 });
+    expect([...frames((await descriptor.read())!)].map((each) => each.direction)).toEqual(['out', 'out', 'out']);
+  });
+
+  it('counts as received what the filter rejects', async () => {
+    const { table, attachment, tap } = setUp();
+    const odd = assemble('ldb [0]\njset #1, yes, no\nyes: ret #65535\nno: ret #0');
+    const descriptor = await table.attach(attachment, { ...options, program: odd });
+    tap(5);
+    expect(descriptor.status()).toMatchObject({ received: 5, accepted: 2 });
+    expect(numbers(await descriptor.read())).toEqual([1, 3]);
+  });
+
+  it('with immediate delivers a single frame to a reader that waits', async () => {
+    const { table, attachment, tap } = setUp();
+    const descriptor = await table.attach(attachment, { ...options, immediate: true, readTimeoutMs: 60_000 });
+    const read = descriptor.read();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    tap(1);
+    expect(numbers(await read)).toEqual([0]);
+  });
+
+  it('without immediate collects frames until the read timeout', async () => {
+    const { table, attachment, tap } = setUp();
+    const descriptor = await table.attach(attachment, { ...options, readTimeoutMs: 40 });
+    const read = descriptor.read();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    tap(1);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    tap(1, DIRECTION_IN, 1);
+    expect(numbers(await read)).toEqual([0, 1]);
+  });
+
+  it('gives every record to exactly one of two readers', async () => {
+    const { table, attachment, tap } = setUp();
+    const descriptor = await table.attach(attachment, { ...options, bufferBytes: 2 * RECORD_BYTES });
+    const reads = [descriptor.read(), descriptor.read()];
+    tap(4);
+    expect((await Promise.all(reads)).map(numbers)).toEqual([[0, 1], [2, 3]]);
+  });
+
+  it('resets buffers and counters when the filter is set, not when it is set with keep', async () => {
+    const { table, attachment, tap } = setUp();
+    const descriptor = await table.attach(attachment, options);
+    tap(3);
+    await descriptor.setFilter('none', assemble('ret #0'), true);
+    expect(descriptor.status()).toMatchObject({ received: 3, filter: 'none' });
+    tap(1);
+    expect(numbers(await descriptor.read())).toEqual([0, 1, 2]);
+    await descriptor.setFilter('all', assemble('ret #1'), false);
+    expect(descriptor.status()).toMatchObject({ received: 0, accepted: 0, dropped: 0, capturedBytes: 0 });
+  });
+
+  it('whose interface goes away delivers what it has, then the end', async () => {
+    const { table, attachment, tap } = setUp();
+    const descriptor = await table.attach(attachment, { ...options, readTimeoutMs: 60_000 });
+    tap(2);
+    await table.detachAll(0);
+    expect(descriptor.status().attached).toBe(false);
+    expect(numbers(await descriptor.read())).toEqual([0, 1]);
+    expect(await descriptor.read()).toBeUndefined();
+    await expect(descriptor.write(new Uint8Array(60))).rejects.toMatchObject({ code: 'ENXIO' });
+  });
+
+  it('that is closed ends a waiting reader and gives its memory back', async () => {
+    const { table, attachment, heap } = setUp();
+    const descriptor = await table.attach(attachment, { ...options, program: assemble('ret #1') });
+    expect(heap.usedBytes).toBeGreaterThan(8192);
+    const read = descriptor.read();
+    await descriptor.close();
+    expect(await read).toBeUndefined();
+    expect(heap.usedBytes).toBe(0);
+    expect(table.list()).toEqual([]);
+  });
+
+  it('cannot be attached to an interface that has gone since it was looked up', async () => {
+    const { arena, heap, table, attachment } = setUp();
+    await expect(table.attach({ ...attachment, generation: 1 }, options)).rejects.toMatchObject({ code: 'ENXIO' });
+    expect(bpfPeersPresent(arena, 0)).toBe(false);
+    expect(heap.usedBytes).toBe(0);
+  });
+
+  it('is refused with ENOBUFS when records or memory run out, EINVAL for a wrong buffer size', async () => {
+    const { table, attachment } = setUp();
+    await expect(table.attach(attachment, { ...options, bufferBytes: 31 })).rejects.toMatchObject({ code: 'EINVAL' });
+    await expect(table.attach(attachment, { ...options, bufferBytes: 2 ** 20 })).rejects.toMatchObject({ code: 'ENOBUFS' });
+    for (let i = 0; i < 4; i++) await table.attach(attachment, options);
+    await expect(table.attach(attachment, options)).rejects.toThrow(/all 4 descriptors/);
+  });
+});
+

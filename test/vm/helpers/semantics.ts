@@ -1,0 +1,185 @@
+/** What each instruction means, as a table every engine is tested with. The default packet is 01 23 45 67 89. */
+
+import type { InstructionRows } from './vectors.ts';
+
+export type SemanticsRow = {
+  readonly description: string;
+  readonly rows: InstructionRows;
+  readonly packet?: string;
+  readonly wireLength?: number;
+  readonly backwardJumps?: boolean;
+  readonly expected: number;
+};
+
+const RET_A = [0x16, 0, 0, 0] as const;
+const TXA = [0x87, 0, 0, 0] as const;
+
+/** A program that loads `a` and `x`, runs one instruction and returns A. */
+function alu(a: number, x: number, code: number, k = 0): InstructionRows {
+  return [[0x00, 0, 0, a], [0x01, 0, 0, x], [code, 0, 0, k], RET_A];
+}
+
+/** A program that returns 1 when the jump is taken, else 2. */
+function jump(a: number, x: number, code: number, k = 0): InstructionRows {
+  return [
+    [0x00, 0, 0, a],
+    [0x01, 0, 0, x],
+    [code, 0, 1, k],
+    [0x06, 0, 0, 1],
+    [0x06, 0, 0, 2],
+  ];
+}
+
+function load(code: number, k: number, x = 0): InstructionRows {
+  return [[0x01, 0, 0, x], [code, 0, 0, k], RET_A];
+}
+
+const RETURNS: SemanticsRow[] = [
+  { description: 'the empty program accepts everything', rows: [], expected: 0xffffffff },
+  { description: 'ret #k is unsigned', rows: [[0x06, 0, 0, 0xdeadc0de]], expected: 0xdeadc0de },
+  { description: 'ret a is unsigned', rows: [[0x00, 0, 0, 0x80000000], RET_A], expected: 0x80000000 },
+  { description: 'A starts as 0', rows: [RET_A], expected: 0 },
+  { description: 'X starts as 0', rows: [[0x00, 0, 0, 5], TXA, RET_A], expected: 0 },
+  { description: 'M[] starts as 0', rows: [[0x00, 0, 0, 5], [0x60, 0, 0, 15], RET_A], expected: 0 },
+  { description: 'len is the wire length', rows: [[0x80, 0, 0, 0], RET_A], wireLength: 1500, expected: 1500 },
+  { description: 'ldx len too', rows: [[0x81, 0, 0, 0], TXA, RET_A], wireLength: 1500, expected: 1500 },
+  {
+    description: 'len may exceed 2^31',
+    rows: [[0x80, 0, 0, 0], RET_A],
+    wireLength: 0xdeadc0de,
+    expected: 0xdeadc0de,
+  },
+];
+
+const LOADS: SemanticsRow[] = [
+  { description: 'ld [1] is big-endian, unaligned', rows: load(0x20, 1), expected: 0x23456789 },
+  { description: 'ld [0] keeps the top bit', rows: load(0x20, 0), packet: 'fedcba98', expected: 0xfedcba98 },
+  { description: 'ld [2] one byte short rejects', rows: load(0x20, 2), expected: 0 },
+  { description: 'ldh [3] reaches the last byte', rows: load(0x28, 3), expected: 0x6789 },
+  { description: 'ldh [4] one byte short rejects', rows: load(0x28, 4), expected: 0 },
+  { description: 'ldb [4] is the last byte', rows: load(0x30, 4), expected: 0x89 },
+  { description: 'ldb [5] past the end rejects', rows: load(0x30, 5), expected: 0 },
+  { description: 'ld [0xffffffff] rejects', rows: load(0x20, 0xffffffff), expected: 0 },
+  { description: 'ldh [0xffffffff] rejects', rows: load(0x28, 0xffffffff), expected: 0 },
+  { description: 'ldb [0xffffffff] rejects', rows: load(0x30, 0xffffffff), expected: 0 },
+  { description: 'ld from an empty packet rejects', rows: load(0x20, 0), packet: '', expected: 0 },
+  { description: 'ld [x + 0], x = 1', rows: load(0x40, 0, 1), expected: 0x23456789 },
+  { description: 'ldh [x + 1], x = 2', rows: load(0x48, 1, 2), expected: 0x6789 },
+  { description: 'ldb [x + 1], x = 3', rows: load(0x50, 1, 3), expected: 0x89 },
+  { description: 'ldb [x + 1], x = 4 rejects', rows: load(0x50, 1, 4), expected: 0 },
+  { description: 'ld [x + k] rejects when the sum overflows', rows: load(0x40, 2, 0xffffffff), expected: 0 },
+  { description: 'ldh [x + k] rejects when the sum overflows', rows: load(0x48, 2, 0xffffffff), expected: 0 },
+  { description: 'ldb [x + k] rejects when the sum overflows', rows: load(0x50, 0xffffffff, 2), expected: 0 },
+  { description: 'ldxb 4*([1]&0xf)', rows: [[0xb1, 0, 0, 1], TXA, RET_A], expected: 12 },
+  {
+    description: 'ldxb past the end rejects',
+    rows: [
+      [0xb1, 0, 0, 5],
+      [0x06, 0, 0, 1],
+    ],
+    expected: 0,
+  },
+  { description: 'ldxb leaves A', rows: [[0x00, 0, 0, 9], [0xb1, 0, 0, 1], RET_A], expected: 9 },
+  {
+    description: 'st and ld M[k]',
+    rows: [[0x00, 0, 0, 7], [0x02, 0, 0, 15], [0x00, 0, 0, 1], [0x60, 0, 0, 15], RET_A],
+    expected: 7,
+  },
+  {
+    description: 'stx and ldx M[k]',
+    rows: [[0x01, 0, 0, 8], [0x03, 0, 0, 0], [0x01, 0, 0, 1], [0x61, 0, 0, 0], TXA, RET_A],
+    expected: 8,
+  },
+  { description: 'tax', rows: [[0x00, 0, 0, 6], [0x07, 0, 0, 0], [0x00, 0, 0, 1], TXA, RET_A], expected: 6 },
+];
+
+const ARITHMETIC: SemanticsRow[] = [
+  { description: 'add #k wraps', rows: alu(0xffffffff, 0, 0x04, 2), expected: 1 },
+  { description: 'add x', rows: alu(3, 4, 0x0c), expected: 7 },
+  { description: 'sub #k wraps', rows: alu(1, 0, 0x14, 2), expected: 0xffffffff },
+  { description: 'sub x', rows: alu(9, 4, 0x1c), expected: 5 },
+  {
+    description: 'mul #k keeps the low 32 bits',
+    rows: alu(0xdeadc0de, 0, 0x24, 0x10001),
+    expected: 0x9f8bc0de,
+  },
+  { description: 'mul x', rows: alu(0xffffffff, 0xffffffff, 0x2c), expected: 1 },
+  { description: 'div #k is unsigned', rows: alu(0xffffffff, 0, 0x34, 2), expected: 0x7fffffff },
+  { description: 'div #1 keeps the top bit', rows: alu(0xffffffff, 0, 0x34, 1), expected: 0xffffffff },
+  { description: 'div by a constant above 2^31', rows: alu(0xffffffff, 0, 0x34, 0x80000000), expected: 1 },
+  { description: 'div x', rows: alu(100, 7, 0x3c), expected: 14 },
+  { description: 'div x by 0 rejects', rows: [...alu(5, 0, 0x3c).slice(0, 3), [0x06, 0, 0, 1]], expected: 0 },
+  { description: 'mod #k is unsigned', rows: alu(0xffffffff, 0, 0x94, 10), expected: 5 },
+  { description: 'mod x', rows: alu(0xdfe00121, 0xdead, 0x9c), expected: 0xdfe00121 % 0xdead },
+  { description: 'mod x by 0 rejects', rows: [...alu(5, 0, 0x9c).slice(0, 3), [0x06, 0, 0, 1]], expected: 0 },
+  { description: 'or #k', rows: alu(0x80000001, 0, 0x44, 6), expected: 0x80000007 },
+  { description: 'or x', rows: alu(1, 6, 0x4c), expected: 7 },
+  { description: 'and #k', rows: alu(0xdeadc0de, 0, 0x54, 0xff00ff00), expected: 0xde00c000 },
+  { description: 'and x', rows: alu(12, 10, 0x5c), expected: 8 },
+  { description: 'xor #k', rows: alu(0xdeadc0de, 0, 0xa4, 0xffffffff), expected: 0x21523f21 },
+  { description: 'xor x', rows: alu(12, 10, 0xac), expected: 6 },
+  { description: 'lsh #k', rows: alu(0xdeadc0de, 0, 0x64, 16), expected: 0xc0de0000 },
+  { description: 'lsh #32 is 0', rows: alu(0xdeadc0de, 0, 0x64, 32), expected: 0 },
+  { description: 'lsh x', rows: alu(3, 31, 0x6c), expected: 0x80000000 },
+  { description: 'lsh x by 32 is 0', rows: alu(1, 32, 0x6c), expected: 0 },
+  { description: 'lsh x by 2^31 is 0', rows: alu(1, 0x80000000, 0x6c), expected: 0 },
+  { description: 'rsh #k brings in zeros', rows: alu(0xdeadc0de, 0, 0x74, 16), expected: 0xdead },
+  { description: 'rsh #0 keeps the top bit', rows: alu(0xdeadc0de, 0, 0x74, 0), expected: 0xdeadc0de },
+  { description: 'rsh #33 is 0', rows: alu(0xdeadc0de, 0, 0x74, 33), expected: 0 },
+  { description: 'rsh x', rows: alu(0xdeadc0de, 31, 0x7c), expected: 1 },
+  { description: 'rsh x by 32 is 0', rows: alu(0xdeadc0de, 32, 0x7c), expected: 0 },
+  { description: 'neg', rows: alu(1, 0, 0x84), expected: 0xffffffff },
+  { description: 'neg of 0 is 0', rows: alu(0, 0, 0x84), expected: 0 },
+];
+
+const JUMPS: SemanticsRow[] = [
+  {
+    description: 'ja',
+    rows: [
+      [0x05, 0, 0, 1],
+      [0x06, 0, 0, 1],
+      [0x06, 0, 0, 2],
+    ],
+    expected: 2,
+  },
+  { description: 'jeq #k taken', rows: jump(0xdeadc0de, 0, 0x15, 0xdeadc0de), expected: 1 },
+  { description: 'jeq #k not taken', rows: jump(1, 0, 0x15, 2), expected: 2 },
+  { description: 'jeq x taken', rows: jump(5, 5, 0x1d), expected: 1 },
+  { description: 'jeq x not taken', rows: jump(5, 6, 0x1d), expected: 2 },
+  { description: 'jgt #k is unsigned', rows: jump(0x80000000, 0, 0x25, 1), expected: 1 },
+  { description: 'jgt #k excludes equality', rows: jump(5, 0, 0x25, 5), expected: 2 },
+  { description: 'jgt x is unsigned', rows: jump(1, 0x80000000, 0x2d), expected: 2 },
+  { description: 'jge #k includes equality', rows: jump(5, 0, 0x35, 5), expected: 1 },
+  { description: 'jge #k is unsigned', rows: jump(1, 0, 0x35, 0xffffffff), expected: 2 },
+  { description: 'jge x is unsigned', rows: jump(0xffffffff, 1, 0x3d), expected: 1 },
+  { description: 'jset #k taken', rows: jump(0x80000001, 0, 0x45, 0x80000000), expected: 1 },
+  { description: 'jset #k not taken', rows: jump(6, 0, 0x45, 9), expected: 2 },
+  { description: 'jset x taken', rows: jump(6, 2, 0x4d), expected: 1 },
+  { description: 'jset x not taken', rows: jump(6, 9, 0x4d), expected: 2 },
+  {
+    description: 'jumps reach 255 instructions far',
+    rows: [
+      [0x15, 255, 0, 0],
+      ...Array<readonly [number, number, number, number]>(255).fill([0x06, 0, 0, 1]),
+      [0x06, 0, 0, 2],
+    ],
+    expected: 2,
+  },
+  {
+    description: 'a loop by ja backwards runs to its end',
+    rows: [[0x04, 0, 0, 1], [0x35, 1, 0, 100], [0x05, 0, 0, 0xfffffffd], RET_A],
+    backwardJumps: true,
+    expected: 100,
+  },
+  {
+    description: 'an endless loop rejects',
+    rows: [
+      [0x05, 0, 0, 0xffffffff],
+      [0x06, 0, 0, 1],
+    ],
+    backwardJumps: true,
+    expected: 0,
+  },
+];
+
+export const SEMANTICS: readonly SemanticsRow[] = [...RETURNS, ...LOADS, ...ARITHMETIC, ...JUMPS];

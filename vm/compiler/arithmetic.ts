@@ -1,0 +1,393 @@
+/**
+ * Comparisons of arithmetic: `ip[2:2] - 4 > len / 2`. Constants are folded, constant offsets become absolute
+ * loads, and scratch memory holds an intermediate result only when both operands need A or X.
+ */
+
+import {
+  BPF_ADD,
+  BPF_ALU,
+  BPF_AND,
+  BPF_DIV,
+  BPF_IMM,
+  BPF_JEQ,
+  BPF_JGE,
+  BPF_JGT,
+  BPF_JSET,
+  BPF_LD,
+  BPF_LDX,
+  BPF_LEN,
+  BPF_LSH,
+  BPF_MEM,
+  BPF_MISC,
+  BPF_MOD,
+  BPF_MUL,
+  BPF_NEG,
+  BPF_OR,
+  BPF_RSH,
+  BPF_ST,
+  BPF_SUB,
+  BPF_TAX,
+  BPF_X,
+  BPF_XOR,
+} from '../instruction.ts';
+import { type Context, type Offset, shift } from './context.ts';
+import {
+  equals,
+  indexTransport,
+  load,
+  loadIndexed,
+  networkHeader,
+  type Size,
+  statement,
+  test,
+} from './emit.ts';
+import { FilterSyntaxError } from './errors.ts';
+import type { Protocol } from './keywords.ts';
+import { ETHERTYPE_IP6, linkProtocolIs } from './link-layer.ts';
+import { all, FALSE, not, type Predicate, type Statement, TRUE } from './predicate.ts';
+import {
+  IP_PROTOCOL_NUMBERS,
+  ipv4ProtocolIs,
+  isFirstIpv4Fragment,
+  LINK_PROTOCOL_NUMBERS,
+} from './protocol.ts';
+import type { Arithmetic, ArithmeticOperator, Condition, Relation } from './syntax-tree.ts';
+
+const OPERATIONS: Readonly<Record<ArithmeticOperator, number>> = {
+  ...{ '+': BPF_ADD, '-': BPF_SUB, '*': BPF_MUL, '/': BPF_DIV, '%': BPF_MOD, '&': BPF_AND, '|': BPF_OR },
+  ...{ '^': BPF_XOR, '<<': BPF_LSH, '>>': BPF_RSH },
+};
+const COMMUTATIVE: ReadonlySet<ArithmeticOperator> = new Set(['+', '*', '&', '|', '^'] as const);
+
+/** Code that leaves a value in A. `usesX` says whether it overwrites X. */
+type Code = { readonly statements: readonly Statement[]; readonly usesX: boolean };
+
+/** A comparison, true only for packets of every protocol whose data it reads. */
+export function lowerComparison(context: Context, condition: Condition & { kind: 'compare' }): Predicate {
+  const left = fold(condition.left);
+  const right = fold(condition.right);
+  const protocols: Predicate[] = [];
+  const collect = (node: Arithmetic): void => collectProtocols(context, node, protocols);
+  collect(left);
+  collect(right);
+  return all(...protocols, compare(context, condition.relation, left, right));
+}
+
+const MIRRORED: Readonly<Record<Relation, Relation>> = {
+  ...{ '=': '=', '!=': '!=', '<': '>', '<=': '>=', '>': '<', '>=': '<=' },
+};
+
+function compare(context: Context, relation: Relation, left: Arithmetic, right: Arithmetic): Predicate {
+  if (left.kind === 'number' && right.kind === 'number') {
+    return holds(relation, left.value, right.value) ? TRUE : FALSE;
+  }
+  if (left.kind === 'number') return compareWithConstant(context, MIRRORED[relation], right, left.value);
+  if (right.kind === 'number') return compareWithConstant(context, relation, left, right.value);
+  const { statements } = evaluatePair(context, left, right, 0, false);
+  return related(context, relation, statements, 0, BPF_X);
+}
+
+function holds(relation: Relation, left: number, right: number): boolean {
+  switch (relation) {
+    case '=':
+      return left === right;
+    case '!=':
+      return left !== right;
+    case '<':
+      return left < right;
+    case '<=':
+      return left <= right;
+    case '>':
+      return left > right;
+    case '>=':
+      return left >= right;
+  }
+}
+
+function related(
+  context: Context,
+  relation: Relation,
+  statements: readonly Statement[],
+  k: number,
+  source: number,
+): Predicate {
+  const note = `${relation} ${source === BPF_X ? 'the right-hand side' : k}?`;
+  switch (relation) {
+    case '=':
+      return test(context, statements, BPF_JEQ | source, k, note);
+    case '!=':
+      return not(test(context, statements, BPF_JEQ | source, k, note));
+    case '>':
+      return test(context, statements, BPF_JGT | source, k, note);
+    case '<=':
+      return not(test(context, statements, BPF_JGT | source, k, note));
+    case '>=':
+      return test(context, statements, BPF_JGE | source, k, note);
+    case '<':
+      return not(test(context, statements, BPF_JGE | source, k, note));
+  }
+}
+
+/** Equality with a constant can absorb an addition, and a mask turns into a bit test. */
+function compareWithConstant(context: Context, relation: Relation, node: Arithmetic, k: number): Predicate {
+  const equality = relation === '=' || relation === '!=';
+  if (equality && node.kind === 'binary' && node.right.kind === 'number') {
+    const { operator, left } = node;
+    const constant = node.right.value;
+    if (operator === '+') return compareWithConstant(context, relation, left, (k - constant) >>> 0);
+    if (operator === '-') return compareWithConstant(context, relation, left, (k + constant) >>> 0);
+    const oneBit = constant !== 0 && (constant & (constant - 1)) === 0 && k === constant;
+    if (operator === '&' && (k === 0 || oneBit)) {
+      const set = (relation === '=') === oneBit;
+      const { statements } = evaluate(context, left, 0);
+      const bits = test(
+        context,
+        statements,
+        BPF_JSET,
+        constant,
+        `any bit of 0x${constant.toString(16)} set?`,
+      );
+      return set ? bits : not(bits);
+    }
+  }
+  return related(context, relation, evaluate(context, node, 0).statements, k, 0);
+}
+
+/** Folds constants, and moves the constant of a commutative operator to the right. */
+function fold(node: Arithmetic): Arithmetic {
+  switch (node.kind) {
+    case 'number':
+    case 'length':
+      return node;
+    case 'load':
+      return { ...node, index: fold(node.index) };
+    case 'negate': {
+      const operand = fold(node.operand);
+      if (operand.kind === 'number') return { ...operand, value: -operand.value >>> 0 };
+      return { ...node, operand };
+    }
+    case 'binary':
+      return foldBinary(node, fold(node.left), fold(node.right));
+  }
+}
+
+function foldBinary(node: Arithmetic & { kind: 'binary' }, left: Arithmetic, right: Arithmetic): Arithmetic {
+  const { operator } = node;
+  if (right.kind === 'number') {
+    if (right.value === 0 && (operator === '/' || operator === '%')) {
+      throw new FilterSyntaxError(right.start, `'${operator} 0' divides by zero`);
+    }
+    if (right.value > 31 && (operator === '<<' || operator === '>>')) {
+      throw new FilterSyntaxError(right.start, `'${operator} ${right.value}' shifts by more than 31 bits`);
+    }
+    if (left.kind === 'number') {
+      const { start, end } = node;
+      return { kind: 'number', value: apply(operator, left.value, right.value), start, end };
+    }
+    if (right.value === 0 && ['+', '-', '|', '^', '<<', '>>'].includes(operator)) return left;
+  }
+  if (left.kind === 'number' && COMMUTATIVE.has(operator)) return { ...node, left: right, right: left };
+  return { ...node, left, right };
+}
+
+function apply(operator: ArithmeticOperator, a: number, b: number): number {
+  switch (operator) {
+    case '+':
+      return (a + b) >>> 0;
+    case '-':
+      return (a - b) >>> 0;
+    case '*':
+      return Math.imul(a, b) >>> 0;
+    case '/':
+      return Math.floor(a / b);
+    case '%':
+      return a % b;
+    case '&':
+      return (a & b) >>> 0;
+    case '|':
+      return (a | b) >>> 0;
+    case '^':
+      return (a ^ b) >>> 0;
+    case '<<':
+      return (a << b) >>> 0;
+    case '>>':
+      return a >>> b;
+  }
+}
+
+/** Code for a value; `depth` intermediate results are already in scratch memory. */
+function evaluate(context: Context, node: Arithmetic, depth: number): Code {
+  switch (node.kind) {
+    case 'number':
+      return plain(statement(context, BPF_LD | BPF_IMM, node.value, String(node.value)));
+    case 'length':
+      return plain(statement(context, BPF_LD | BPF_LEN, 0, 'length of the packet'));
+    case 'load':
+      return evaluateLoad(context, node, depth);
+    case 'negate': {
+      const { statements, usesX } = evaluate(context, node.operand, depth);
+      return { statements: [...statements, statement(context, BPF_ALU | BPF_NEG, 0, 'negated')], usesX };
+    }
+    case 'binary': {
+      const operation = BPF_ALU | OPERATIONS[node.operator];
+      if (node.right.kind === 'number') {
+        const { statements, usesX } = evaluate(context, node.left, depth);
+        const note = `${node.operator} ${node.right.value}`;
+        return { statements: [...statements, statement(context, operation, node.right.value, note)], usesX };
+      }
+      const { statements } = evaluatePair(
+        context,
+        node.left,
+        node.right,
+        depth,
+        COMMUTATIVE.has(node.operator),
+      );
+      return {
+        statements: [...statements, statement(context, operation | BPF_X, 0, node.operator)],
+        usesX: true,
+      };
+    }
+  }
+}
+
+function plain(...statements: readonly Statement[]): Code {
+  return { statements, usesX: false };
+}
+
+/** Code that leaves `left` in A and `right` in X, or the other way round when `swappable`. */
+function evaluatePair(
+  context: Context,
+  left: Arithmetic,
+  right: Arithmetic,
+  depth: number,
+  swappable: boolean,
+): Code {
+  const first = evaluate(context, right, depth);
+  const second = evaluate(context, left, depth);
+  const toX = statement(context, BPF_MISC | BPF_TAX, 0, 'keep it in X');
+  if (!second.usesX) return { statements: [...first.statements, toX, ...second.statements], usesX: true };
+  if (swappable && !first.usesX) {
+    return { statements: [...second.statements, toX, ...first.statements], usesX: true };
+  }
+  const register = context.temporaryRegister(depth);
+  const deeper = evaluate(context, left, depth + 1);
+  return {
+    statements: [
+      ...first.statements,
+      statement(context, BPF_ST, register, 'keep it'),
+      ...deeper.statements,
+      statement(context, BPF_LDX | BPF_MEM, register, 'what was kept'),
+    ],
+    usesX: true,
+  };
+}
+
+const TRANSPORT_LOADS: ReadonlySet<Protocol> = new Set([
+  ...(['sctp', 'tcp', 'udp', 'icmp', 'igmp', 'igrp', 'pim', 'vrrp', 'carp'] as const),
+]);
+const NETWORK_LOADS: ReadonlySet<Protocol> = new Set([
+  ...(['ip', 'ip6', 'arp', 'rarp', 'atalk', 'decnet', 'sca', 'lat', 'moprc', 'mopdl'] as const),
+]);
+
+function evaluateLoad(context: Context, node: Arithmetic & { kind: 'load' }, depth: number): Code {
+  const size = node.size as Size;
+  if (TRANSPORT_LOADS.has(node.protocol)) return evaluateTransportLoad(context, node, size, depth);
+  const header = headerOf(context, node.protocol);
+  const { index } = node;
+  const note = `${node.protocol}[${index.kind === 'number' ? index.value : '...'}:${size}]`;
+  if (index.kind === 'number' && header.constant + index.value <= 0xffffffff) {
+    return {
+      statements: load(context, shift(header, index.value), size, note),
+      usesX: header.register !== undefined,
+    };
+  }
+  const toX = statement(context, BPF_MISC | BPF_TAX, 0, 'as an index');
+  const base: Statement[] =
+    header.register === undefined
+      ? []
+      : [
+          statement(context, BPF_LDX | BPF_MEM, header.register, 'where the tunnelled packet begins'),
+          statement(context, BPF_ALU | BPF_ADD | BPF_X, 0, 'from there'),
+        ];
+  const { statements } = evaluate(context, index, depth);
+  return {
+    statements: [...statements, ...base, toX, loadIndexed(context, header.constant, size, note)],
+    usesX: true,
+  };
+}
+
+/** Where the data of a protocol that has no IPv4 header before it begins. */
+function headerOf(context: Context, protocol: Protocol): Offset {
+  if (protocol === 'link') return context.linkHeader;
+  return networkHeader(context, protocol === 'icmp6' ? 40 : 0);
+}
+
+function evaluateTransportLoad(
+  context: Context,
+  node: Arithmetic & { kind: 'load' },
+  size: Size,
+  depth: number,
+): Code {
+  const header = networkHeader(context, 0);
+  const { index, protocol } = node;
+  if (index.kind === 'number' && header.constant + index.value <= 0xffffffff) {
+    const note = `${protocol}[${index.value}:${size}]`;
+    const loaded = loadIndexed(context, header.constant + index.value, size, note);
+    return { statements: [...indexTransport(context), loaded], usesX: true };
+  }
+  const { statements } = evaluate(context, index, depth);
+  const toX = statement(context, BPF_MISC | BPF_TAX, 0, 'as an index');
+  const add = statement(context, BPF_ALU | BPF_ADD | BPF_X, 0, 'from the transport header');
+  const loaded = loadIndexed(context, header.constant, size, `${protocol}[...:${size}]`);
+  if (header.register === undefined) {
+    return { statements: [...statements, ...indexTransport(context), add, toX, loaded], usesX: true };
+  }
+  const register = context.temporaryRegister(depth);
+  return {
+    statements: [
+      ...statements,
+      statement(context, BPF_ST, register, 'keep the index'),
+      ...indexTransport(context),
+      statement(context, BPF_LD | BPF_MEM, register, 'the index'),
+      ...[add, toX, loaded],
+    ],
+    usesX: true,
+  };
+}
+
+/** The protocols whose data the arithmetic reads, each once, inner ones first. */
+function collectProtocols(context: Context, node: Arithmetic, into: Predicate[]): void {
+  switch (node.kind) {
+    case 'negate':
+      collectProtocols(context, node.operand, into);
+      break;
+    case 'binary':
+      collectProtocols(context, node.left, into);
+      collectProtocols(context, node.right, into);
+      break;
+    case 'load':
+      collectProtocols(context, node.index, into);
+      into.push(carriesData(context, node));
+      break;
+    default:
+      break;
+  }
+}
+
+/** The packet is of the protocol whose data is read: for a transport protocol, its IPv4 first fragment. */
+function carriesData(context: Context, { protocol, start }: Arithmetic & { kind: 'load' }): Predicate {
+  if (protocol === 'link') return TRUE;
+  if (protocol === 'icmp6') {
+    const next = load(context, networkHeader(context, 6), 1, 'IPv6 next header');
+    return all(linkProtocolIs(context, ETHERTYPE_IP6), equals(context, next, 58, 'is it ICMPv6?'));
+  }
+  if (TRANSPORT_LOADS.has(protocol)) {
+    const number = IP_PROTOCOL_NUMBERS[protocol]!;
+    return all(ipv4ProtocolIs(context, [number]), isFirstIpv4Fragment(context));
+  }
+  if (NETWORK_LOADS.has(protocol)) return linkProtocolIs(context, LINK_PROTOCOL_NUMBERS[protocol]!);
+  throw new FilterSyntaxError(
+    start,
+    `the data of '${protocol}' cannot be read with an index: use an enclosing protocol`,
+  );
+}
