@@ -103,10 +103,9 @@ export function looksLikeProgram(text: string): boolean {
 function readyFilter(name: string, linkType: number): Program {
   const known = readyFilters().map((filter) => filter.name);
   if (!known.includes(name)) {
-    const list = known.map((each) => `@${each}`).join(' ');
-    throw new FilterError(
-      `there is no ready-made filter "@${name}"${didYouMean(name, known)}; there are ${list}`,
-    );
+    const names = known.map((each) => `@${each}`);
+    const hint = didYouMean(`@${name}`, names);
+    throw new FilterError(`there is no ready-made filter "@${name}"${hint}; there are ${names.join(' ')}`);
   }
   if (linkType !== ETHERNET) {
     throw new FilterError(

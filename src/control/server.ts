@@ -7,7 +7,12 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import swagger from '@fastify/swagger';
-import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
 import {
   jsonSchemaTransform,
   jsonSchemaTransformObject,
@@ -74,11 +79,7 @@ export function createControlServer(options: ControlServerOptions): ControlServe
   const app = createApp(logger);
   const routes = watchRoutes(app);
   logChanges(app, access);
-  app.setErrorHandler((error, request, reply) => {
-    const answer = toProblem(error, request.routeOptions.url?.startsWith('/v1/descriptors/'));
-    if (answer.status >= 500) request.log.error({ err: error }, 'request failed');
-    return reply.code(answer.status).type(PROBLEM_MEDIA_TYPE).send(JSON.stringify(answer));
-  });
+  app.setErrorHandler(answerError);
   describe(app);
   app.after(() => {
     addRoutes(app, { emulator, captures, metrics, access, ephemerals, onShutdown });
@@ -103,6 +104,7 @@ function createApp(logger: FastifyBaseLogger): App {
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT_BYTES,
+    frameworkErrors: answerError,
     clientErrorHandler: answerBrokenRequest,
     // While closing, requests on connections that are still open are answered as usual.
     return503OnClosing: false,
@@ -152,6 +154,17 @@ function logChanges(app: App, access: Access): void {
     const durationMs = Math.round(reply.elapsedTime);
     request.log.info({ peer, method, url, status: reply.statusCode, durationMs }, 'request');
   });
+}
+
+/** Everything that is thrown while a request is handled ends here. */
+function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const answer = toProblem(error, request.routeOptions.url?.startsWith('/v1/descriptors/'));
+  if (answer.status >= 500) request.log.error({ err: error }, 'request failed');
+  // As bytes: to text fastify would add a charset, which application/problem+json does not have.
+  reply
+    .code(answer.status)
+    .type(PROBLEM_MEDIA_TYPE)
+    .send(Buffer.from(JSON.stringify(answer)));
 }
 
 /** What is not HTTP never reaches a route: it is answered on the bare connection, which is then closed. */

@@ -7,12 +7,11 @@
 import type { LabInterface } from '../lab/model.ts';
 import { close } from '../sys/libc.ts';
 import { inNamespace, type NamespaceRef } from './in-namespace.ts';
+import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from './link-type.ts';
 import { createTap } from './tap.ts';
 import { openTuntap2 } from './tuntap2.ts';
 
-/** Link types as in pcap: https://www.tcpdump.org/linktypes.html */
-export const LINKTYPE_ETHERNET = 1;
-export const LINKTYPE_RAW = 101;
+export { LINKTYPE_ETHERNET, LINKTYPE_RAW };
 
 export type OpenedDevice = {
   readonly fd: number;

@@ -80,7 +80,7 @@ function sizeMessage(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): 
   const small = issue.code === 'too_small';
   const bound = small ? issue.minimum : issue.maximum;
   const comparison = `${small ? 'at least' : 'at most'} ${bound}`;
-  if (issue.origin === 'array') return `expected ${comparison} entries`;
+  if (issue.origin === 'array') return `expected ${comparison} ${bound === 1 ? 'entry' : 'entries'}`;
   if (issue.origin === 'string') return `expected ${comparison} characters`;
   return `must be ${comparison}`;
 }

@@ -9,7 +9,7 @@ import { CLEAR_LINK, type LinkSettings } from '../link/settings.ts';
 import { problemsOf } from './issues.ts';
 import type { DeviceKind, Lab, LabDescriptor, LabInterface, LabLink, LabNode } from './model.ts';
 import { derivedMac, splitEndpoint } from './names.ts';
-import { referenceProblems } from './references.ts';
+import { filterProblems, referenceProblems } from './references.ts';
 import {
   DEFAULT_MTU,
   type ImpairmentInput,
@@ -54,10 +54,21 @@ export type ParseOptions = {
   readonly file: string;
   /** Where relative paths in the file start from. */
   readonly baseDirectory: string;
+  /**
+   * What is wrong with the filter of a descriptor on an interface of this pcap link type, if anything. Without it,
+   * filters are taken as they are.
+   */
+  readonly checkFilter?: (filter: string, linkType: number) => FilterProblem | undefined;
+};
+
+export type FilterProblem = {
+  readonly message: string;
+  /** Characters from the start of the filter. */
+  readonly position?: number;
 };
 
 /** Reads a lab from text. Throws LabFileError. */
-export function parseLab(text: string, { file, baseDirectory }: ParseOptions): Lab {
+export function parseLab(text: string, { file, baseDirectory, checkFilter }: ParseOptions): Lab {
   const source = readSource(text);
   const errors: LabError[] = source.problems.map((problem) => ({ ...problem, path: '' }));
   if (source.data === undefined && errors.length > 0) throw new LabFileError(file, errors);
@@ -65,6 +76,7 @@ export function parseLab(text: string, { file, baseDirectory }: ParseOptions): L
   const problems = [
     ...(result.success ? [] : problemsOf(result.error, labSchema, source.data ?? {})),
     ...referenceProblems(source.data),
+    ...(checkFilter === undefined ? [] : filterProblems(source.data, checkFilter)),
   ];
   for (const problem of problems) {
     errors.push({
@@ -79,13 +91,13 @@ export function parseLab(text: string, { file, baseDirectory }: ParseOptions): L
 }
 
 /** Reads a lab file; relative paths in it start from its folder. Throws LabFileError, or the error of readFile. */
-export async function readLab(path: string): Promise<Lab> {
+export async function readLab(path: string, options: Pick<ParseOptions, 'checkFilter'> = {}): Promise<Lab> {
   const bytes = await readFile(path);
   if (bytes.length > MAX_FILE_BYTES) {
     const message = `file is larger than ${MAX_FILE_BYTES} bytes`;
     throw new LabFileError(path, [{ line: 1, column: 1, path: '', message }]);
   }
-  return parseLab(bytes.toString(), { file: path, baseDirectory: dirname(resolve(path)) });
+  return parseLab(bytes.toString(), { ...options, file: path, baseDirectory: dirname(resolve(path)) });
 }
 
 /** The same lab on memory devices and a virtual clock, for systems without TUN. Files of pcap devices are left out. */

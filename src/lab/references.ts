@@ -5,6 +5,7 @@
  * has the wrong shape.
  */
 import { BlockList } from 'node:net';
+import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../device/link-type.ts';
 import { didYouMean } from '../text/suggest.ts';
 import type { Path, Problem } from './issues.ts';
 import { type Prefix, parsePrefix, splitEndpoint } from './names.ts';
@@ -187,6 +188,25 @@ function checkDescriptors(file: Map_, known: ReadonlyMap<string, Known>, problem
       problems.push({ path: ['descriptors', i, 'write'], at: 'value', message });
     }
   }
+}
+
+/** What `check` finds wrong with the filters of descriptors. */
+export function filterProblems(
+  lab: unknown,
+  check: (filter: string, linkType: number) => { message: string; position?: number } | undefined,
+): Problem[] {
+  const file = mapOf(lab);
+  const known = collectInterfaces(file, []);
+  return listOf(file.descriptors).flatMap((value, i): Problem[] => {
+    const { interface: name, filter } = mapOf(value);
+    if (typeof filter !== 'string') return [];
+    const isTun = typeof name === 'string' && known.get(name)?.device === 'tun';
+    const problem = check(filter, isTun ? LINKTYPE_RAW : LINKTYPE_ETHERNET);
+    if (problem === undefined) return [];
+    const { message, position } = problem;
+    const where = position === undefined ? {} : { offset: position };
+    return [{ path: ['descriptors', i, 'filter'], at: 'value', ...where, message: `filter: ${message}` }];
+  });
 }
 
 /** Kernel devices run in real time, memory and pcap devices in virtual time: a lab has one or the other. */

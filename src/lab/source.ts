@@ -19,7 +19,8 @@ import type { Path, Problem } from './issues.ts';
 
 export const MAX_FILE_BYTES = 1_048_576;
 const MAX_DEPTH = 32;
-const MAX_ALIASES = 100;
+/** How often an anchor may be used, times what its value holds of other aliases. */
+const MAX_ALIASES = 10_000;
 
 export type Position = { readonly line: number; readonly column: number };
 type Located = Problem & { readonly position?: Position };

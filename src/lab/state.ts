@@ -3,8 +3,8 @@
  *
  * One file per lab, DIRECTORY/LAB.json, written before anything is created and deleted after everything is gone. A
  * file whose process does not run any more (its pid was reused when the start time differs) names what to clean up.
- * Writer: the process that claimed the lab. Readers: any. Claims are made one at a time, under flock(2) of
- * DIRECTORY/.lock, which ends with its holder; a file is replaced as a whole, so readers see all of it or none.
+ * Writer: the process that claimed the lab. Readers: any. Claims are made one at a time, under flock(2) of the
+ * directory, which ends with its holder; a file is replaced as a whole, so readers see all of it or none.
  */
 import {
   chmodSync,
@@ -207,18 +207,18 @@ export async function claimLab(
   }
 }
 
-/** Holds the directory's lock until the returned function is called. Throws StateError after some seconds. */
+/** Holds the directory's lock until the returned function is called. Throws StateError when it takes too long. */
 async function lockDirectory(directory: string): Promise<() => void> {
-  const path = join(directory, '.lock');
-  const fd = openSync(path, 'a', 0o644);
+  const fd = openSync(directory, 'r');
   const deadline = Date.now() + LOCK_TIMEOUT_MS;
   while (flock(fd, LOCK_EX | LOCK_NB) === -1) {
-    if (errnoName(errno()) !== 'EAGAIN' || Date.now() > deadline) {
-      const why = errnoName(errno());
-      closeSync(fd);
-      throw new StateError(`lock ${path}: ${why}; is another \`taplab up\` still starting?`);
+    const why = errnoName(errno());
+    if (why === 'EAGAIN' && Date.now() < deadline) {
+      await sleep(20);
+      continue;
     }
-    await sleep(20);
+    closeSync(fd);
+    throw new StateError(`flock ${directory}: ${why}; is another \`taplab up\` still starting?`);
   }
   return () => closeSync(fd);
 }

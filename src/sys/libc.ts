@@ -52,9 +52,8 @@ export const ioctl: (fd: number, request: number, argument: BufferLike) => numbe
 );
 
 /** fcntl(2) with an integer argument. */
-export const fcntl: (fd: number, command: number, argument: number) => number = libc.func(
-  'int fcntl(int, int, int)',
-);
+export const fcntl: (fd: number, command: number, argument: number) => number =
+  libc.func('int fcntl(int, int, int)');
 
 /** eventfd(2). */
 export const eventfd: (initial: number, flags: number) => number = libc.func(
@@ -68,9 +67,7 @@ export const setns: (fd: number, type: number) => number = libc.func('int setns(
 export const flock: (fd: number, operation: number) => number = libc.func('int flock(int, int)');
 
 /** prctl(2) with one integer argument. */
-export const prctl: (option: number, argument: number) => number = libc.func(
-  'int prctl(int, unsigned long)',
-);
+export const prctl: (option: number, argument: number) => number = libc.func('int prctl(int, unsigned long)');
 
 /** getsockopt(2); `length` holds the size of `value` and receives what was written. */
 export const getsockopt: (
@@ -108,7 +105,12 @@ export const POLLERR = 8;
 export const POLLHUP = 16;
 export const POLLNVAL = 32;
 
-const errnoNames = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));
+/** Of two names for one value the first: EAGAIN, not EWOULDBLOCK. */
+const errnoNames = new Map(
+  Object.entries(constants.errno)
+    .reverse()
+    .map(([name, value]) => [value, name]),
+);
 
 /** The name of an errno value, as `EBUSY`. */
 export function errnoName(value: number): string {

@@ -118,9 +118,9 @@ const cases: Case[] = [
   },
   {
     does: 'an unknown ready-made filter',
-    request: ['POST', attach, { filter: '@tcp-sin' }],
+    request: ['POST', attach, { filter: '@tcpsyn' }],
     expected: { status: 400, errors: [{ pointer: '#/filter', detail: expect.stringContaining('tcp-syn') }] },
-    says: /did you mean "tcp-syn".*@arp/,
+    says: /did you mean "@tcp-syn".*@arp/,
   },
   {
     does: 'a ready-made filter on an interface without Ethernet header',

@@ -102,7 +102,8 @@ function send<Body>(
           text += chunk;
         });
         answer.on('end', () => {
-          const json = /json/.test(answer.headers['content-type'] ?? '') ? JSON.parse(text) : undefined;
+          const isJson = text !== '' && /json/.test(answer.headers['content-type'] ?? '');
+          const json = isJson ? JSON.parse(text) : undefined;
           resolve({ status: answer.statusCode ?? 0, headers: answer.headers, text, json });
         });
       },

@@ -10,7 +10,15 @@ import { parseArithmeticFrom, relationOf } from './arithmetic-parser.ts';
 import { FilterSyntaxError } from './errors.ts';
 import { parseNamedPrimitive } from './primitive-parser.ts';
 import { scan, type Token } from './scanner.ts';
-import type { AddressType, Arithmetic, Condition, Direction, Qualifiers, Value } from './syntax-tree.ts';
+import {
+  type AddressType,
+  type Arithmetic,
+  type Condition,
+  type Direction,
+  entersTunnel,
+  type Qualifiers,
+  type Value,
+} from './syntax-tree.ts';
 import { describe, TokenStream } from './token-stream.ts';
 import { parseValue } from './value-parser.ts';
 
@@ -62,7 +70,8 @@ function parseChain(stream: TokenStream, surroundings: Surroundings): Operand {
       inheritable = right.inheritable;
       operands.push(right.condition);
     }
-    left = { kind: 'chain', operator, operands, ...stream.spanFrom(start) };
+    const tunnels = operands.some(entersTunnel);
+    left = { kind: 'chain', operator, operands, tunnels, ...stream.spanFrom(start) };
   }
   return { kind: 'condition', condition: left, inheritable, bare: leading.bare };
 }

@@ -22,8 +22,9 @@ import { equals, indexTransport, load, loadIndexed, networkHeader, oneOf, statem
 import { ETHERTYPE_IP, ETHERTYPE_IP6, linkProtocolIs } from './link-layer.ts';
 import { all, any, type Predicate, type Statement } from './predicate.ts';
 
-/** Headers between the IP header and the one looked for. */
+/** Headers between the IP header and the one looked for; over IPv4 only AH can be one. */
 export const MAX_EXTENSION_HEADERS = 8;
+const MAX_IPV4_HEADERS = 2;
 
 /** Hop-by-hop options, routing, fragment, destination options. */
 const IPV6_EXTENSIONS = [0, 43, 44, 60] as const;
@@ -40,7 +41,8 @@ export function protocolChainHas(
   }
   const chain = new HeaderChain(context, version === 'ip6');
   let found: Predicate = chain.isOneOf(numbers);
-  for (let header = 0; header < MAX_EXTENSION_HEADERS; header++) {
+  const headers = version === 'ip6' ? MAX_EXTENSION_HEADERS : MAX_IPV4_HEADERS;
+  for (let header = 0; header < headers; header++) {
     found = any(chain.isOneOf(numbers), all(chain.advance(), found));
   }
   return all(linkProtocolIs(context, version === 'ip' ? ETHERTYPE_IP : ETHERTYPE_IP6), chain.begin(), found);
@@ -71,7 +73,12 @@ class HeaderChain {
   /** Stands on the header after the IP header. */
   begin(): Predicate {
     const context = this.#context;
-    const first = load(context, networkHeader(context, this.#isIpv6 ? 6 : 9), 1, 'protocol of the first header');
+    const first = load(
+      context,
+      networkHeader(context, this.#isIpv6 ? 6 : 9),
+      1,
+      'protocol of the first header',
+    );
     const { register } = context.payload;
     const keepPlace = this.#statement(BPF_ST, this.#place, 'where the header begins');
     const place = this.#isIpv6
@@ -96,7 +103,12 @@ class HeaderChain {
     const isAuthentication = equals(this.#context, this.#current(), AUTHENTICATION_HEADER, 'is it AH?');
     const authentication = all(isAuthentication, this.#step(2, 2));
     if (!this.#isIpv6) return authentication;
-    const isExtension = oneOf(this.#context, this.#current(), IPV6_EXTENSIONS, (n) => `is it extension ${n}?`);
+    const isExtension = oneOf(
+      this.#context,
+      this.#current(),
+      IPV6_EXTENSIONS,
+      (n) => `is it extension ${n}?`,
+    );
     return any(all(isExtension, this.#step(1, 3)), authentication);
   }
 

@@ -65,7 +65,13 @@ export type PrimitiveName =
 /** A condition. Chains are flat runs of one operator; `and` and `or` bind equally and to the left. */
 export type Condition = Span &
   (
-    | { readonly kind: 'chain'; readonly operator: 'and' | 'or'; readonly operands: readonly Condition[] }
+    | {
+        readonly kind: 'chain';
+        readonly operator: 'and' | 'or';
+        readonly operands: readonly Condition[];
+        /** Whether some operand moves the point of view into a tunnel, see `entersTunnel`. */
+        readonly tunnels: boolean;
+      }
     | { readonly kind: 'not'; readonly operand: Condition }
     | { readonly kind: 'match'; readonly qualifiers: Qualifiers; readonly value: Value }
     | { readonly kind: 'protocol'; readonly protocol: Protocol }
@@ -89,3 +95,25 @@ export type Condition = Span &
       }
     | { readonly kind: 'llc'; readonly type: string | undefined }
   );
+
+const TUNNELS: ReadonlySet<string> = new Set([
+  'vlan',
+  'mpls',
+  'pppoes',
+  'geneve',
+  'vxlan',
+] satisfies PrimitiveName[]);
+
+/** Whether what follows the condition in the expression is about the inside of a tunnel. */
+export function entersTunnel(condition: Condition): boolean {
+  switch (condition.kind) {
+    case 'chain':
+      return condition.tunnels;
+    case 'not':
+      return entersTunnel(condition.operand);
+    case 'primitive':
+      return TUNNELS.has(condition.name);
+    default:
+      return false;
+  }
+}

@@ -22,6 +22,8 @@ export type TcpResult = {
 const CHUNK = Buffer.alloc(64 * 1024, 'taplab ');
 /** How long the other end may take to confirm what is still under way when the time is over. */
 const PATIENCE_MS = 5000;
+/** The same, when the run is interrupted. */
+const INTERRUPTED_PATIENCE_MS = 500;
 /** Of a transfer that is bounded by its size alone. */
 const MOST_SECONDS = 600;
 
@@ -56,11 +58,15 @@ function transfer(options: TcpOptions, endMs: number, signal: AbortSignal): Prom
     let answer = '';
     let failure: Error | undefined;
     const giveUp = () => socket.destroy();
-    const timer = setTimeout(giveUp, Math.max(0, endMs - performance.now()) + PATIENCE_MS);
-    signal.addEventListener('abort', giveUp);
+    let timer = setTimeout(giveUp, Math.max(0, endMs - performance.now()) + PATIENCE_MS);
+    const hurry = () => {
+      clearTimeout(timer);
+      timer = setTimeout(giveUp, connected ? INTERRUPTED_PATIENCE_MS : 0);
+    };
+    signal.addEventListener('abort', hurry);
     socket.on('connect', () => {
       connected = true;
-      send(socket, options.bytes ?? Number.POSITIVE_INFINITY, endMs);
+      send(socket, options.bytes ?? Number.POSITIVE_INFINITY, endMs, signal);
     });
     socket.on('data', (chunk) => {
       answer += chunk.toString('latin1');
@@ -70,7 +76,7 @@ function transfer(options: TcpOptions, endMs: number, signal: AbortSignal): Prom
     });
     socket.on('close', () => {
       clearTimeout(timer);
-      signal.removeEventListener('abort', giveUp);
+      signal.removeEventListener('abort', hurry);
       if (!connected && failure !== undefined) {
         reject(new Error(`cannot connect to ${options.address} port ${options.port}: ${failure.message}`));
       } else resolve(confirmedBytes(answer));
@@ -78,16 +84,18 @@ function transfer(options: TcpOptions, endMs: number, signal: AbortSignal): Prom
   });
 }
 
-/** Writes as fast as the socket takes it, until `bytes` are sent or the time is over. */
-function send(socket: Socket, bytes: number, endMs: number): void {
+/** Writes as fast as the socket takes it, until `bytes` are sent, the time is over or the signal is aborted. */
+function send(socket: Socket, bytes: number, endMs: number, signal: AbortSignal): void {
   let left = bytes;
-  const timer = setTimeout(() => finish(), Math.max(0, endMs - performance.now()));
   const finish = () => {
     left = 0;
     clearTimeout(timer);
+    signal.removeEventListener('abort', finish);
     socket.off('drain', fill);
     socket.end();
   };
+  const timer = setTimeout(finish, Math.max(0, endMs - performance.now()));
+  signal.addEventListener('abort', finish);
   const fill = () => {
     while (left > 0) {
       const chunk = left >= CHUNK.byteLength ? CHUNK : CHUNK.subarray(0, left);
@@ -97,7 +105,10 @@ function send(socket: Socket, bytes: number, endMs: number): void {
     finish();
   };
   socket.on('drain', fill);
-  socket.once('close', () => clearTimeout(timer));
+  socket.once('close', () => {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', finish);
+  });
   fill();
 }
 

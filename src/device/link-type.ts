@@ -1,0 +1,6 @@
+/** Link types of devices, as in pcap: https://www.tcpdump.org/linktypes.html */
+
+/** EN10MB: frames with an Ethernet header. What every device but tun carries. */
+export const LINKTYPE_ETHERNET = 1;
+/** RAW: packets that begin with an IPv4 or IPv6 header. What a tun device carries. */
+export const LINKTYPE_RAW = 101;

@@ -1,0 +1,124 @@
+/** The lock and the bpf_if on real threads over shared memory. */
+import { Worker } from 'node:worker_threads';
+import { describe, expect, it } from 'vitest';
+import { Arena, CONTROL_THREAD, FIRST_WORKER, THREAD_ALIVE, THREAD_DEAD, THREAD_STATE } from '../../src/arena/arena.ts';
+import { Heap } from '../../src/arena/heap.ts';
+import { lockAsync, unlock } from '../../src/arena/mutex.ts';
+import { bpfPeersPresent } from '../../src/bpf/bpf-if.ts';
+import { DescriptorTable } from '../../src/bpf/descriptor.ts';
+import { frames } from '../../src/bpf/record.ts';
+import { CONTROL_OWNER } from '../../src/bpf/types.ts';
+import { Program } from '../../vm/index.ts';
+import { distPath, ROOT } from '../helpers/dist.ts';
+
+distPath('src/bpf/bpf-if.js');
+
+/** Frames that each thread taps. */
+const FRAMES = 200_000;
+
+function setUp(workers: number) {
+  const capacity = { workers, interfaces: 1, directions: 1, descriptors: 64 };
+  const arena = Arena.create({ ...capacity, slotsPerWorker: 1, slotBytes: 2048, heapBytes: 64 * 2 ** 20 });
+  for (let i = 0; i < workers; i++) {
+    Atomics.store(arena.i32, arena.threadWord(FIRST_WORKER + i, THREAD_STATE), THREAD_ALIVE);
+  }
+  const start = (index: number, job: string, more: object = {}): { done: Promise<unknown> } => {
+    const workerData = { dist: `${ROOT}/dist`, job, handle: arena.handle, self: FIRST_WORKER + index, ...more };
+    const worker = new Worker(new URL('./tapper.mjs', import.meta.url), { workerData });
+    return {
+      done: new Promise((resolve, reject) => {
+        let message: unknown;
+        worker.on('message', (value) => {
+          message = value;
+        });
+        worker.on('error', reject);
+        worker.on('exit', () => {
+          Atomics.store(arena.i32, arena.threadWord(FIRST_WORKER + index, THREAD_STATE), THREAD_DEAD);
+          resolve(message);
+        });
+      }),
+    };
+  };
+  return { arena, start };
+}
+
+describe('the mutex', () => {
+  it('lets one thread in at a time, the control thread among them', async () => {
+    const { arena, start } = setUp(3);
+    const word = arena.bpfIfWord(0);
+    const times = 50_000;
+    const running = [0, 1, 2].map((index) => start(index, 'count', { word, times }).done);
+    let own = 0;
+    const stillRunning = Promise.all(running).then(() => false);
+    while (await Promise.race([stillRunning, new Promise((resolve) => setImmediate(resolve, true))])) {
+      await lockAsync(arena, word, CONTROL_THREAD);
+      arena.i32[arena.heap / 4]!++;
+      own++;
+      unlock(arena, word);
+    }
+    expect(own).toBeGreaterThan(0);
+    expect(arena.i32[arena.heap / 4]).toBe(3 * times + own);
+  });
+
+  it('is taken over from a thread that died with it', async () => {
+    const { arena, start } = setUp(2);
+    const word = arena.bpfIfWord(0);
+    await start(0, 'die', { word }).done;
+    expect(arena.i32[word]).not.toBe(0);
+    await start(1, 'count', { word, times: 10 }).done;
+    await lockAsync(arena, word, CONTROL_THREAD);
+    expect(arena.i32[arena.heap / 4]).toBe(10);
+  });
+});
+
+describe('a bpf_if under fire', () => {
+  it('delivers every frame once, in order, to who is attached throughout, while others come and go', async () => {
+    const { arena, start } = setUp(2);
+    const heap = new Heap(arena.heap + 4096, arena.capacity.heapBytes - 4096);
+    const table = new DescriptorTable(arena, heap);
+    const attachment = { name: 'a', index: 0, generation: 0, linkType: 1, write: async () => {} };
+    const options = {
+      filter: '',
+      program: Program.from([]),
+      direction: 'inout',
+      immediate: false,
+      readTimeoutMs: 1,
+      bufferBytes: 16 * 2 ** 20,
+      owner: CONTROL_OWNER,
+    } as const;
+    const constant = await table.attach(attachment, options);
+    const next = [0, 0];
+    const pump = (async () => {
+      for (let batch = await constant.read(); batch; batch = await constant.read()) checkOrder(batch, next);
+    })();
+    const tappers = [0, 1].map((index) => start(index, 'tap', { atMost: FRAMES }).done);
+    const stillRunning = Promise.all(tappers).then(() => false);
+    let cycles = 0;
+    while (await Promise.race([stillRunning, new Promise((resolve) => setImmediate(resolve, true))])) {
+      const passing = await table.attach(attachment, { ...options, bufferBytes: 4096 });
+      await passing.close();
+      cycles++;
+    }
+    const counts = (await Promise.all(tappers)) as { tapped: number }[];
+    await table.detachAll(0);
+    await pump;
+    expect(next).toEqual(counts.map((each) => each.tapped));
+    expect(cycles).toBeGreaterThan(20);
+    const { received, accepted, dropped } = constant.status();
+    expect({ received, accepted, dropped }).toEqual({ received: 2 * FRAMES, accepted: 2 * FRAMES, dropped: 0 });
+    await constant.close();
+    expect(bpfPeersPresent(arena, 0)).toBe(false);
+    expect(heap.usedBytes).toBe(0);
+  });
+});
+
+/** Each thread's frames carry its number and count up by one. */
+function checkOrder(batch: Uint8Array, next: number[]): void {
+  for (const { bytes } of frames(batch)) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    const thread = view.getInt32(0, true) - FIRST_WORKER;
+    const number = view.getInt32(4, true);
+    if (number !== next[thread]) expect({ thread, number }).toEqual({ thread, number: next[thread] });
+    next[thread] = number + 1;
+  }
+}
