@@ -37,6 +37,8 @@ export type EmulatorOptions = {
   readonly ports?: ReadonlyMap<string, OpenPort>;
   /** A data plane failed; the lab cannot go on. */
   readonly onFailure?: (error: Error) => void;
+  /** A device has gone while the lab runs, for example deleted by its node. */
+  readonly onInterfaceGone?: (name: string) => void;
 };
 
 export class Emulator implements EmulatorControl {
@@ -70,7 +72,7 @@ export class Emulator implements EmulatorControl {
     this.#host =
       this.#inline ??
       new ThreadHost(this.#arena, {
-        onInterfacesChanged: () => void this.#dropGoneInterfaces(),
+        onInterfacesChanged: () => void this.#dropGoneInterfaces(options.onInterfaceGone),
         onFailure: (error) => options.onFailure?.(error),
       });
   }
@@ -198,10 +200,12 @@ export class Emulator implements EmulatorControl {
     if (this.#inline) void this.run();
   }
 
-  async #dropGoneInterfaces(): Promise<void> {
+  async #dropGoneInterfaces(onGone?: (name: string) => void): Promise<void> {
     for (const entry of this.#registry.list()) {
       const up = this.#arena.f64[this.#arena.interfaceCounters(entry.index) + INTERFACE_UP] !== 0;
-      if (!up) await this.#retire(entry);
+      if (up || this.#registry.isGone(entry.name)) continue;
+      onGone?.(entry.name);
+      await this.#retire(entry);
     }
   }
 

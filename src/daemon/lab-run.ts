@@ -120,8 +120,9 @@ export class LabRun {
   }
 
   async #startEmulator(ports?: Map<string, OpenPort>): Promise<void> {
-    const { onFailure } = this.#options;
-    const emulator = await Emulator.start(this.lab, { onFailure, ...(ports && { ports }) });
+    const { onFailure, log } = this.#options;
+    const onInterfaceGone = (name: string): void => log.warn({ interface: name }, 'the device has gone');
+    const emulator = await Emulator.start(this.lab, { onFailure, onInterfaceGone, ...(ports && { ports }) });
     this.emulator = emulator;
     this.#onDown('stop the emulator', async () => {
       // In this order nothing captured is lost: no more frames, readers read to the end, files are completed.

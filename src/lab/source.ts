@@ -52,13 +52,14 @@ export function readSource(text: string): Source {
 
   let document: ReturnType<typeof parseDocument>;
   try {
-    document = parseDocument(text, { lineCounter: lines, uniqueKeys: false, prettyErrors: false });
+    document = parseDocument(text, { lineCounter: lines, uniqueKeys: false, prettyErrors: false, logLevel: 'error' });
   } catch (error) {
     // The parser recurses: text nested a few thousand deep ends in a full stack.
     if (!(error instanceof RangeError)) throw error;
     return fail(start, `nested more than ${MAX_DEPTH} deep`);
   }
   for (const error of document.errors) {
+    if (error.message.startsWith('Maximum call stack')) return fail(start, `nested more than ${MAX_DEPTH} deep`);
     problems.push({ ...at(error.pos[0]), message: `not valid YAML: ${error.message.split('\n')[0]}` });
   }
   if (problems.length > 0) return { data: undefined, problems, locate: () => start };
@@ -103,7 +104,7 @@ function checkTree(
 }
 
 function keyText({ key }: Pair): string | undefined {
-  return isScalar(key) ? String(key.value) : undefined;
+  return isScalar(key) && key.value !== null ? String(key.value) : undefined;
 }
 
 const pairsOf = new WeakMap<YAMLMap, Map<string, Pair>>();

@@ -121,15 +121,15 @@ describe('a lab file with one error', () => {
     [
       'interface name of 16 letters',
       `name: x\nnodes: { a: { interfaces: { ${'e'.repeat(16)}: } } }`,
-      /^2:28: bad name "e{16}"/,
+      /^2:29: bad name "e{16}"/,
     ],
     [
       'interface name with a slash',
       'name: x\nnodes: { a: { interfaces: { e/0: } } }',
-      /^2:28: bad name "e\/0"/,
+      /^2:29: bad name "e\/0"/,
     ],
-    ['interface called ..', 'name: x\nnodes: { a: { interfaces: { "..": } } }', /^2:28: bad name "\.\."/],
-    ['interface lo', 'name: x\nnodes: { a: { interfaces: { lo: } } }', /^2:28: lo is the loopback device/],
+    ['interface called ..', 'name: x\nnodes: { a: { interfaces: { "..": } } }', /^2:29: bad name "\.\."/],
+    ['interface lo', 'name: x\nnodes: { a: { interfaces: { lo: } } }', /^2:29: lo is the loopback device/],
     ['__proto__', 'name: x\nnodes:\n  a:\n  __proto__: { interfaces: {} }', '4:3: bad name "__proto__"'],
     [
       'address without length',
@@ -156,7 +156,7 @@ describe('a lab file with one error', () => {
       '2:42: device: "tab": expected tap, tun, tuntap2, memory, pcap; did you mean "tap"?',
     ],
     ['file for a tap', iface('read: x.pcap'), '2:34: read is for device pcap; this one is tap'],
-    ['pcap without file', iface('device: pcap'), /^2:28: device pcap needs a file/],
+    ['pcap without file', iface('device: pcap'), /^2:29: device pcap needs a file/],
     [
       'mac for a tun',
       iface('device: tun, mac: 02:00:00:00:00:01'),

@@ -85,7 +85,9 @@ export function registerUse(instruction: Instruction): { reads: number; writes: 
     case BPF_JMP:
       return { reads: code === (BPF_JMP | BPF_JA) ? 0 : BIT_A | readsX, writes: 0 };
     case BPF_MISC:
-      return code === (BPF_MISC | BPF_TAX) ? { reads: BIT_A, writes: BIT_X } : { reads: BIT_X, writes: BIT_A };
+      return code === (BPF_MISC | BPF_TAX)
+        ? { reads: BIT_A, writes: BIT_X }
+        : { reads: BIT_X, writes: BIT_A };
     default:
       return { reads: code === (BPF_RET | BPF_A) ? BIT_A : 0, writes: 0 };
   }
@@ -153,7 +155,8 @@ function qualify(
     if (web > 0 && !definesA) continue;
     const root = find(web);
     const size = defining === undefined ? 0 : packetLoadSize(defining);
-    if (spoiled[web] === 1 || size < 2 || (sizeOfWeb[root] !== 0 && sizeOfWeb[root] !== size)) mixed[root] = 1;
+    if (spoiled[web] === 1 || size < 2 || (sizeOfWeb[root] !== 0 && sizeOfWeb[root] !== size))
+      mixed[root] = 1;
     sizeOfWeb[root] = size;
   }
   for (let web = 0; web <= length; web++) if (spoiled[web] === 1) mixed[find(web)] = 1;

@@ -22,7 +22,8 @@ export function emitLookup(
   emitCase: (index: number, end: Label) => void,
 ): void {
   const end = f.block();
-  if (constants.length <= LINEAR_MAXIMUM) emitComparisons(f, value, constants, [...constants.keys()], emitCase, end);
+  if (constants.length <= LINEAR_MAXIMUM)
+    emitComparisons(f, value, constants, [...constants.keys()], emitCase, end);
   else emitTable(f, value, constants, emitCase, end);
   f.end(end);
 }
@@ -103,7 +104,8 @@ function hashSlots(f: FunctionBuilder, value: number, constants: readonly number
     }
     return slots;
   };
-  const longest = (slots: readonly number[][]): number => slots.reduce((max, { length }) => Math.max(max, length), 0);
+  const longest = (slots: readonly number[][]): number =>
+    slots.reduce((max, { length }) => Math.max(max, length), 0);
   let multiplier = MULTIPLIERS[0]!;
   let slots = place(multiplier);
   for (const candidate of MULTIPLIERS) {

@@ -78,7 +78,11 @@ function section(out: ByteWriter, id: number, write: (body: ByteWriter) => void)
 }
 
 /** Compiles and instantiates a module over `memory`; returns its export `name`. */
-export function instantiate(bytes: Uint8Array<ArrayBuffer>, memory: MemoryLike, name: string): (...args: number[]) => number {
+export function instantiate(
+  bytes: Uint8Array<ArrayBuffer>,
+  memory: MemoryLike,
+  name: string,
+): (...args: number[]) => number {
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { e: { m: memory } });
   return exports[name] as (...args: number[]) => number;
 }

@@ -162,7 +162,13 @@ function loadSize(code: number): number {
 }
 
 /** Resolves an address of the linux dialect that may name a header; returns what pushes it as a memory address. */
-function pushResolved(target: Target, { registers, reject }: Place, indexed: boolean, k: number, size: number): () => void {
+function pushResolved(
+  target: Target,
+  { registers, reject }: Place,
+  indexed: boolean,
+  k: number,
+  size: number,
+): () => void {
   const { f, packet, pool, helpers } = target;
   f.i32(k);
   if (indexed) {
@@ -255,7 +261,11 @@ const SIMPLE_ARITHMETIC: ReadonlyMap<number, (typeof OP)[keyof typeof OP]> = new
   [BPF_RSH, OP.i32ShrU],
 ]);
 
-function emitArithmetic(f: FunctionBuilder, { registers, reject, dialect }: Place, { code, k }: Instruction): void {
+function emitArithmetic(
+  f: FunctionBuilder,
+  { registers, reject, dialect }: Place,
+  { code, k }: Instruction,
+): void {
   const operation = code & 0xf0;
   const { a, x } = registers;
   const byX = (code & BPF_X) !== 0;

@@ -6,7 +6,11 @@
 import { type FunctionBuilder, type Label, MEMORY_OP, OP } from './function-builder.ts';
 
 /** Where a function holds the packet's place and size: indices of its locals. */
-export type PacketLocals = { readonly offset: number; readonly wireLength: number; readonly bufferLength: number };
+export type PacketLocals = {
+  readonly offset: number;
+  readonly wireLength: number;
+  readonly bufferLength: number;
+};
 
 /** Leaves for `reject` unless the packet has `end` bytes; `known` of them are there for sure. Returns what is then. */
 export function checkLength(
