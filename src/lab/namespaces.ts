@@ -133,9 +133,7 @@ function configurationOf(node: LabNode): string[] {
     }
     commands.push(`link set dev ${device} up`);
   }
-  for (const { to, via } of node.routes) {
-    commands.push(`${via.includes(':') ? '-6 ' : ''}route add ${to} via ${via}`);
-  }
+  for (const { to, via } of node.routes) commands.push(`route add ${to} via ${via}`);
   return commands;
 }
 

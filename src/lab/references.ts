@@ -109,8 +109,7 @@ function checkRoutes(node: unknown, path: Path, subnets: readonly Prefix[], prob
     const family = to === 'default' ? via.family : parsePrefix(to)?.family;
     if (family !== undefined && family !== via.family)
       report(`${to} via ${via.address}: one is IPv4, the other IPv6`);
-    const isLinkLocal = /^fe[89ab]/i.test(via.address);
-    if (!isLinkLocal && !reachable.check(via.address, via.family)) {
+    if (!reachable.check(via.address, via.family)) {
       report(`gateway ${via.address} is in no network of this node's interfaces`);
     }
   }

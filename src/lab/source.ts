@@ -17,10 +17,12 @@ import {
 } from 'yaml';
 import type { Path, Problem } from './issues.ts';
 
-export const MAX_FILE_BYTES = 1_048_576;
+export const MAX_FILE_BYTES = 524_288;
 const MAX_DEPTH = 32;
 /** How often an anchor may be used, times what its value holds of other aliases. */
 const MAX_ALIASES = 10_000;
+
+const NOT_PLAIN = 'a key must be a plain word';
 
 export type Position = { readonly line: number; readonly column: number };
 type Located = Problem & { readonly position?: Position };
@@ -52,20 +54,30 @@ export function readSource(text: string): Source {
 
   let document: ReturnType<typeof parseDocument>;
   try {
-    document = parseDocument(text, { lineCounter: lines, uniqueKeys: false, prettyErrors: false, logLevel: 'error' });
+    document = parseDocument(text, {
+      lineCounter: lines,
+      uniqueKeys: false,
+      prettyErrors: false,
+      logLevel: 'error',
+    });
   } catch (error) {
     // The parser recurses: text nested a few thousand deep ends in a full stack.
     if (!(error instanceof RangeError)) throw error;
     return fail(start, `nested more than ${MAX_DEPTH} deep`);
   }
   for (const error of document.errors) {
-    if (error.message.startsWith('Maximum call stack')) return fail(start, `nested more than ${MAX_DEPTH} deep`);
+    if (error.message.startsWith('Maximum call stack'))
+      return fail(start, `nested more than ${MAX_DEPTH} deep`);
     problems.push({ ...at(error.pos[0]), message: `not valid YAML: ${error.message.split('\n')[0]}` });
   }
   if (problems.length > 0) return { data: undefined, problems, locate: () => start };
   const root = document.contents as Node | null;
   const deep = checkTree(root, 0, (offset, message) => problems.push({ ...at(offset), message }));
   if (deep !== undefined) return fail(at(deep), `nested more than ${MAX_DEPTH} deep`);
+  // Without plain keys there is no plain data.
+  if (problems.some(({ message }) => message === NOT_PLAIN)) {
+    return { data: undefined, problems, locate: () => start };
+  }
   let data: unknown;
   try {
     data = document.toJS({ maxAliasCount: MAX_ALIASES });
@@ -92,7 +104,7 @@ function checkTree(
       const { key } = item as Pair;
       const offset = (key as Node | null)?.range?.[0] ?? node.range?.[0] ?? 0;
       const text = keyText(item as Pair);
-      if (text === undefined) report(offset, 'a key must be a plain word');
+      if (text === undefined) report(offset, NOT_PLAIN);
       else if (seen.has(text)) report(offset, `duplicate key "${text}"`);
       else if (text === '__proto__') report(offset, 'bad name "__proto__"');
       else seen.add(text);

@@ -1,21 +1,24 @@
 import { describe, expect, it } from 'vitest';
 import { ACCEPT_ALL, interpret, Program, runProgram } from '../../vm/index.ts';
-import { bytes } from './helpers/frames.ts';
-import { SEMANTICS } from './helpers/semantics.ts';
 import { fromRows } from './helpers/vectors.ts';
 
 describe('interpret', () => {
-  it.each(SEMANTICS)('$description', ({ rows, packet, expected, wireLength, backwardJumps }) => {
-    const program = Program.from(fromRows(rows), { backwardJumps });
-    const data = bytes(packet ?? '0123456789');
-    expect(interpret(program, data, wireLength)).toBe(expected);
-  });
-
   it('runs two programs in turn', () => {
     const one = Program.from(fromRows([[0x06, 0, 0, 1]]));
     const two = Program.from(fromRows([[0x06, 0, 0, 2]]));
     const packet = new Uint8Array(1);
     expect([one, two, one].map((program) => interpret(program, packet))).toEqual([1, 2, 1]);
+  });
+
+  it('takes the length on the wire from the packet unless told', () => {
+    const program = Program.from(
+      fromRows([
+        [0x80, 0, 0, 0],
+        [0x16, 0, 0, 0],
+      ]),
+    );
+    expect(interpret(program, new Uint8Array(7))).toBe(7);
+    expect(interpret(program, new Uint8Array(7), 9)).toBe(9);
   });
 
   it('does not see what an earlier program left in M[]', () => {

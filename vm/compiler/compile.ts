@@ -16,7 +16,7 @@ import { initializeRegisters } from './initialize-registers.ts';
 import { type AnnotatedInstruction, linearize } from './linearize.ts';
 import { LINK_TYPES, type LinkType, type LinkTypeName, linkTypeByName } from './link-type.ts';
 import { lower } from './lower.ts';
-import { optimize } from './optimize.ts';
+import { optimize } from './optimizer/optimize.ts';
 import { parse } from './parser.ts';
 import { TRUE } from './predicate.ts';
 import type { Resolver } from './resolver.ts';

@@ -1,11 +1,9 @@
 /** Code for instructions that do not jump: loads, stores, arithmetic, register moves. */
 
 import {
-  BPF_ABS,
   BPF_ADD,
   BPF_ALU,
   BPF_AND,
-  BPF_B,
   BPF_DIV,
   BPF_H,
   BPF_IMM,
@@ -17,7 +15,6 @@ import {
   BPF_MEM,
   BPF_MISC,
   BPF_MOD,
-  BPF_MSH,
   BPF_MUL,
   BPF_NEG,
   BPF_OR,
@@ -26,7 +23,6 @@ import {
   BPF_STX,
   BPF_SUB,
   BPF_TAX,
-  BPF_TXA,
   BPF_W,
   BPF_X,
   BPF_XOR,

@@ -15,7 +15,9 @@ export function pseudoHeaderSum(
   protocol: number,
   length: number,
 ): number {
-  return (source >>> 16) + (source & 0xffff) + (destination >>> 16) + (destination & 0xffff) + protocol + length;
+  return (
+    (source >>> 16) + (source & 0xffff) + (destination >>> 16) + (destination & 0xffff) + protocol + length
+  );
 }
 
 /** What goes into the checksum field. Over bytes that hold a right checksum the result is 0. */

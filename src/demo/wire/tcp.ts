@@ -37,12 +37,17 @@ export type TcpSegment = {
 };
 
 /** Undefined when it is too short or the checksum is wrong. */
-export function parseTcp(bytes: Uint8Array, source: Ipv4Address, destination: Ipv4Address): TcpSegment | undefined {
+export function parseTcp(
+  bytes: Uint8Array,
+  source: Ipv4Address,
+  destination: Ipv4Address,
+): TcpSegment | undefined {
   if (bytes.length < TCP_HEADER) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const headerLength = (view.getUint8(DATA_OFFSET) >>> 4) * 4;
   if (headerLength < TCP_HEADER || headerLength > bytes.length) return undefined;
-  if (checksum(sum(bytes, pseudoHeaderSum(source, destination, PROTOCOL_TCP, bytes.length))) !== 0) return undefined;
+  if (checksum(sum(bytes, pseudoHeaderSum(source, destination, PROTOCOL_TCP, bytes.length))) !== 0)
+    return undefined;
   return {
     sourcePort: view.getUint16(SOURCE_PORT),
     destinationPort: view.getUint16(DESTINATION_PORT),

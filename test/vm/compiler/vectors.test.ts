@@ -1,7 +1,12 @@
 /** Against libpcap's own accept and reject tables: the same verdicts over a corpus of frames. */
 
 import { describe, expect, test } from 'vitest';
-import { type CompileOptions, compileFilter, FilterSyntaxError, type LinkTypeName } from '../../../vm/compiler/index.ts';
+import {
+  type CompileOptions,
+  compileFilter,
+  FilterSyntaxError,
+  type LinkTypeName,
+} from '../../../vm/compiler/index.ts';
 import { interpret } from '../../../vm/interpreter.ts';
 import { Program } from '../../../vm/program.ts';
 import { type Frame, hasVectors, readCorpus, readRows, rewrap } from './frames.ts';
@@ -85,7 +90,8 @@ describe.skipIf(!hasVectors)('libpcap tables (../shared/vectors; skipped where t
       .filter((row) => row.optimize === 1 && !OUT_OF_SCOPE.has(row.expr))
       .map((row) => ({ row, difference: compileFilter(row.expr, optionsOf(row)).length - row.insns.length }))
       .sort((a, b) => a.difference - b.difference);
-    const at = (share: number): number => differences[Math.floor(share * (differences.length - 1))]!.difference;
+    const at = (share: number): number =>
+      differences[Math.floor(share * (differences.length - 1))]!.difference;
     console.log(
       `length minus that of libpcap, ${differences.length} rows: min ${at(0)}, p10 ${at(0.1)}, median ${at(0.5)}, ` +
         `p90 ${at(0.9)}, max ${at(1)}`,

@@ -1,5 +1,6 @@
 /** What each instruction means, as a table every engine is tested with. The default packet is 01 23 45 67 89. */
 
+import type { FrameMetadata } from '../../../vm/index.ts';
 import type { InstructionRows } from './vectors.ts';
 
 export type SemanticsRow = {
@@ -183,3 +184,133 @@ const JUMPS: SemanticsRow[] = [
 ];
 
 export const SEMANTICS: readonly SemanticsRow[] = [...RETURNS, ...LOADS, ...ARITHMETIC, ...JUMPS];
+
+export type LinuxRow = {
+  readonly description: string;
+  readonly rows: InstructionRows;
+  readonly packet?: string;
+  readonly metadata?: FrameMetadata;
+  readonly expected: number;
+};
+
+const AD = 0xfffff000;
+const NET = 0xfff00000;
+const LL = 0xffe00000;
+
+/** A program that returns an ancillary load of the given number. */
+function ancillary(index: number): InstructionRows {
+  return [[0x20, 0, 0, AD + 4 * index], RET_A];
+}
+
+/** What the linux dialect adds, or does otherwise. */
+export const LINUX_SEMANTICS: readonly LinuxRow[] = [
+  { description: 'proto', rows: ancillary(0), metadata: { protocol: 0x86dd }, expected: 0x86dd },
+  { description: 'type', rows: ancillary(1), metadata: { packetType: 4 }, expected: 4 },
+  { description: 'ifidx', rows: ancillary(2), metadata: { interfaceIndex: 7 }, expected: 7 },
+  {
+    description: 'ifidx without interface rejects',
+    rows: [...ancillary(2).slice(0, 1), [6, 0, 0, 1]],
+    expected: 0,
+  },
+  {
+    description: 'mark is unsigned',
+    rows: ancillary(5),
+    metadata: { mark: 0xdeadc0de },
+    expected: 0xdeadc0de,
+  },
+  { description: 'queue', rows: ancillary(6), metadata: { queue: 3 }, expected: 3 },
+  {
+    description: 'hatype',
+    rows: ancillary(7),
+    metadata: { interfaceIndex: 1, hardwareType: 772 },
+    expected: 772,
+  },
+  {
+    description: 'hatype without interface rejects',
+    rows: [...ancillary(7).slice(0, 1), [6, 0, 0, 1]],
+    metadata: { hardwareType: 1 },
+    expected: 0,
+  },
+  { description: 'rxhash', rows: ancillary(8), metadata: { receiveHash: 0xffffffff }, expected: 0xffffffff },
+  { description: 'cpu', rows: ancillary(9), metadata: { cpu: 1 }, expected: 1 },
+  { description: 'vlan_tci', rows: ancillary(11), metadata: { vlanTag: 0x2005 }, expected: 0x2005 },
+  { description: 'vlan_avail', rows: ancillary(12), metadata: { vlanTagPresent: true }, expected: 1 },
+  { description: 'poff', rows: ancillary(13), metadata: { payloadOffset: 54 }, expected: 54 },
+  {
+    description: 'rand, the first number',
+    rows: ancillary(14),
+    metadata: { randomState: 0 },
+    expected: 1144304738,
+  },
+  {
+    description: 'rand, the second number',
+    rows: [[0x20, 0, 0, AD + 56], [0x20, 0, 0, AD + 56], RET_A],
+    metadata: { randomState: 0 },
+    expected: 1416247,
+  },
+  { description: 'vlan_tpid', rows: ancillary(15), metadata: { vlanProtocol: 0x88a8 }, expected: 0x88a8 },
+  {
+    description: 'xor_x',
+    rows: [[0x01, 0, 0, 0xff00ff00], [0x00, 0, 0, 0x0ff00ff0], [0x20, 0, 0, AD + 40], RET_A],
+    expected: 0xf0f0f0f0,
+  },
+  {
+    description: 'ldh and ldb load the same',
+    rows: [[0x30, 0, 0, AD + 20], RET_A],
+    metadata: { mark: 0x12345 },
+    expected: 0x12345,
+  },
+  {
+    description: 'SKF_NET_OFF',
+    rows: [[0x28, 0, 0, NET + 1], RET_A],
+    metadata: { networkOffset: 2 },
+    expected: 0x6789,
+  },
+  {
+    description: 'SKF_NET_OFF past the end rejects',
+    rows: [
+      [0x28, 0, 0, NET + 1],
+      [6, 0, 0, 1],
+    ],
+    metadata: { networkOffset: 3 },
+    expected: 0,
+  },
+  {
+    description: 'SKF_LL_OFF',
+    rows: [[0x20, 0, 0, LL + 1], RET_A],
+    metadata: { networkOffset: 2 },
+    expected: 0x23456789,
+  },
+  {
+    description: 'below SKF_LL_OFF rejects',
+    rows: [
+      [0x30, 0, 0, LL - 1],
+      [6, 0, 0, 1],
+    ],
+    expected: 0,
+  },
+  {
+    description: 'ldxb at SKF_NET_OFF',
+    rows: [[0xb1, 0, 0, NET], TXA, RET_A],
+    metadata: { networkOffset: 1 },
+    expected: 12,
+  },
+  { description: '[x + k] wraps', rows: load(0x50, 0xffffffff, 3), expected: 0x45 },
+  {
+    description: '[x + k] may name the network header',
+    rows: load(0x48, 1, NET),
+    metadata: { networkOffset: 1 },
+    expected: 0x4567,
+  },
+  {
+    description: '[x + k] in the ancillary range is far past the network header',
+    rows: [
+      [1, 0, 0, 4],
+      [0x40, 0, 0, AD],
+      [6, 0, 0, 1],
+    ],
+    expected: 0,
+  },
+  { description: 'lsh x uses the low five bits', rows: alu(1, 33, 0x6c), expected: 2 },
+  { description: 'rsh x uses the low five bits', rows: alu(8, 0x80000002, 0x7c), expected: 2 },
+];

@@ -1,0 +1,134 @@
+/**
+ * Jump threading: an edge that leads to a test whose outcome is known on that edge is led past it.
+ *
+ * An edge may skip a block only if nothing the block computes is missed further on, and if none of its loads could
+ * have rejected the packet: what an optimised program decides is the same for every packet, however short. (libpcap's
+ * optimizer accepts some packets that its unoptimised programs reject as too short.)
+ */
+
+import { BPF_X } from '../../instruction.ts';
+import type { Block, Branch } from '../flow-graph.ts';
+import { bytesNeeded } from '../predicate.ts';
+import { A, ATOMS, canReject, X } from './atoms.ts';
+import { DominatorTree } from './dominators.ts';
+import { Facts } from './facts.ts';
+import { liveAtEntry } from './liveness.ts';
+import type { Numbering } from './number-values.ts';
+
+/** Threads the edges of blocks in topological order; returns whether any was moved. */
+export function threadJumps(order: readonly Block[], numbering: Numbering): boolean {
+  return new Threader(order, numbering).run();
+}
+
+class Threader {
+  readonly #order: readonly Block[];
+  readonly #numbering: Numbering;
+  readonly #live: Int32Array;
+  readonly #facts: Facts;
+  #changed = false;
+
+  constructor(order: readonly Block[], numbering: Numbering) {
+    this.#order = order;
+    this.#numbering = numbering;
+    this.#live = liveAtEntry(order);
+    this.#facts = new Facts(numbering.values);
+  }
+
+  /**
+   * Walks the dominator tree of the graph as it was. Edges that have moved since lead to the same places under the
+   * same conditions, so what dominated a place still holds there.
+   */
+  run(): boolean {
+    const tree = new DominatorTree(this.#order);
+    const stack: { node: number; mark: number }[] = [{ node: 0, mark: -1 }];
+    while (stack.length > 0) {
+      const entry = stack.at(-1)!;
+      if (entry.mark >= 0) {
+        this.#facts.forget(entry.mark);
+        stack.pop();
+        continue;
+      }
+      entry.mark = this.#facts.mark();
+      this.#enter(entry.node);
+      for (const child of tree.children(entry.node)) stack.push({ node: child, mark: -1 });
+    }
+    return this.#changed;
+  }
+
+  #enter(node: number): void {
+    const blocks = this.#order.length;
+    if (node < blocks) {
+      const block = this.#order[node]!;
+      if (block.kind === 'branch') this.#learnLoads(block);
+      return;
+    }
+    const block = this.#order[(node - blocks) >> 1] as Branch;
+    const side = ((node - blocks) & 1) === 0;
+    const { comparison } = block;
+    if (comparison !== undefined && block.onTrue !== block.onFalse) {
+      const { jump } = comparison;
+      this.#facts.learn(jump & ~BPF_X, this.#exit(block, A), this.#operand(block), side);
+    }
+    this.#thread(block, side);
+  }
+
+  #learnLoads(block: Branch): void {
+    const computed = this.#numbering.computed[block.index]!;
+    for (const [at, statement] of block.statements.entries()) {
+      if (!canReject(statement)) continue;
+      this.#facts.learnLength(bytesNeeded(statement));
+      this.#facts.learnComputed(computed[at]!);
+    }
+  }
+
+  #exit(block: Block, atom: number): number {
+    return this.#numbering.atExit[block.index]![atom]!;
+  }
+
+  /** The value number of what a block compares A with. */
+  #operand(block: Branch): number {
+    const { jump, k } = block.comparison!;
+    return (jump & BPF_X) === 0 ? this.#numbering.values.constant(k) : this.#exit(block, X);
+  }
+
+  #thread(block: Branch, side: boolean): void {
+    for (;;) {
+      const next = side ? block.onTrue : block.onFalse;
+      if (next.kind === 'verdict') return;
+      const target = this.#wayOn(next);
+      if (target === undefined || !this.#maySkip(next) || this.#isMissed(block, next, target)) return;
+      if (side) block.onTrue = target;
+      else block.onFalse = target;
+      this.#changed = true;
+    }
+  }
+
+  /** Where a block must lead to. */
+  #wayOn(block: Branch): Block | undefined {
+    if (block.onTrue === block.onFalse) return block.onTrue;
+    const jump = block.comparison!.jump & ~BPF_X;
+    const outcome = this.#facts.outcome(jump, this.#exit(block, A), this.#operand(block));
+    if (outcome === undefined) return undefined;
+    return outcome ? block.onTrue : block.onFalse;
+  }
+
+  /** Nothing in the block can reject a packet that gets here. */
+  #maySkip(block: Branch): boolean {
+    const computed = this.#numbering.computed[block.index]!;
+    return block.statements.every((statement, at) => {
+      if (!canReject(statement) || this.#facts.isComputed(computed[at]!)) return true;
+      const bytes = bytesNeeded(statement);
+      return bytes > 0 && bytes <= this.#facts.length;
+    });
+  }
+
+  /** Some atom that `target` relies on is not what it would be after `skipped`. */
+  #isMissed(from: Block, skipped: Block, target: Block): boolean {
+    const live = this.#live[target.index]!;
+    if (live === 0) return false;
+    for (let atom = 0; atom < ATOMS; atom++) {
+      if ((live & (1 << atom)) !== 0 && this.#exit(from, atom) !== this.#exit(skipped, atom)) return true;
+    }
+    return false;
+  }
+}
