@@ -9,7 +9,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as vm from '../../vm/index.ts';
+import { compileFilter, linkTypeByNumber } from '../../vm/compiler/index.ts';
 import { type Instruction, Program, parseProgram } from '../../vm/index.ts';
 import { didYouMean } from '../text/suggest.ts';
 import { PACKAGE_ROOT } from './package.ts';
@@ -65,17 +65,13 @@ export function resolveProgramText(text: string): ResolvedFilter {
   return asProgram(parseProgram(text));
 }
 
-type Compile = (expression: string, options: { linkType: number }) => Program;
-
+/** The compiler knows link types by name; a number it does not know is an interface taplab does not make. */
 function compileExpression(expression: string, linkType: number): Program {
-  const compile = (vm as { compileFilter?: Compile }).compileFilter;
-  if (compile === undefined) {
-    throw new FilterError(
-      `this build cannot compile expressions such as "${expression}"; ` +
-        'give a ready-made filter (@name) or a program, for example the output of `tcpdump -ddd`',
-    );
+  const known = linkTypeByNumber(linkType);
+  if (known === undefined) {
+    throw new FilterError(`expressions cannot be compiled for link type ${linkType}; give a program`);
   }
-  return compile(expression, { linkType });
+  return compileFilter(expression, { linkType: known.name });
 }
 
 function asProgram(program: Program): ResolvedFilter {

@@ -2,6 +2,7 @@
  * Turns everything that can go wrong behind the control socket into a problem document. What it does not know becomes
  * a 500 that tells the client nothing but where to look.
  */
+import { FilterSyntaxError } from '../../vm/compiler/index.ts';
 import { InvalidProgramError, ProgramSyntaxError } from '../../vm/index.ts';
 import { BpfError } from '../daemon/contract.ts';
 import { FilterError } from './filter.ts';
@@ -43,20 +44,16 @@ export function filterErrorToProblem(error: unknown, pointer?: string): Problem 
     const kind = { type: problemType('program-syntax'), title: 'Program text cannot be read' };
     return problem(400, error.message, { ...kind, line, column, ...errors });
   }
-  if (isFilterSyntaxError(error)) {
-    const { position } = error;
+  if (error instanceof FilterSyntaxError) {
+    const { position, message } = error;
     const kind = { type: problemType('filter-syntax'), title: 'Filter expression cannot be read' };
-    return problem(400, error.message, { ...kind, position, ...errors });
+    return problem(400, `Filter, character ${position + 1}: ${message}`, { ...kind, position, ...errors });
   }
   if (error instanceof FilterError) {
     const kind = { type: problemType('filter'), title: 'Unusable filter' };
     return problem(400, error.message, { ...kind, ...errors });
   }
   return undefined;
-}
-
-function isFilterSyntaxError(error: Error): error is Error & { position: number } {
-  return error.name === 'FilterSyntaxError' && typeof (error as { position?: unknown }).position === 'number';
 }
 
 const BPF_STATUS: Readonly<Record<BpfError['code'], number>> = {

@@ -11,7 +11,7 @@ import { openDevice } from '../device/open.ts';
 import { playCapture, recordCapture } from '../device/pcap.ts';
 import type { Lab } from '../lab/model.ts';
 import { Nodes } from '../lab/namespaces.ts';
-import { claimLab } from '../lab/state.ts';
+import { claimLab } from '../lab/claim.ts';
 import { CONTROL_OWNER, DEFAULT_BUFFER_BYTES, DEFAULT_READ_TIMEOUT_MS } from './contract.ts';
 import { Emulator, type OpenPort } from './emulator.ts';
 

@@ -7,7 +7,7 @@
 import { CLONE_NEWNET, check, close, errno, O_CLOEXEC, open, SystemError, setns } from '../sys/libc.ts';
 
 /** The thread could not return to its own namespace. Nothing it does after that can be trusted: end the process. */
-export class NamespaceLostError extends Error {
+class NamespaceLostError extends Error {
   constructor(name: string, cause: unknown) {
     super(`cannot return from network namespace ${name}; this process must end`, { cause });
     this.name = 'NamespaceLostError';

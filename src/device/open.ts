@@ -11,8 +11,6 @@ import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from './link-type.ts';
 import { createTap } from './tap.ts';
 import { openTuntap2 } from './tuntap2.ts';
 
-export { LINKTYPE_ETHERNET, LINKTYPE_RAW };
-
 export type OpenedDevice = {
   readonly fd: number;
   /** The device's name inside its namespace. */

@@ -8,7 +8,7 @@ import { openCaptureFile } from '../capture/capture-file.ts';
 import { pcapHeader, pcapRecord } from '../capture/pcap-writer.ts';
 import { readCapture } from '../capture/reader.ts';
 import type { MemoryDevice } from './memory.ts';
-import { LINKTYPE_ETHERNET } from './open.ts';
+import { LINKTYPE_ETHERNET } from './link-type.ts';
 
 /** The clock of a virtual lab. */
 export type VirtualTime = { nowNs(): number; at(deadlineNs: number, action: () => void): void };

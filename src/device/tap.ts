@@ -23,6 +23,9 @@ const IFF_NO_PI = 0x1000;
 /** Refuse to attach to a device that exists already. */
 const IFF_TUN_EXCL = 0x8000;
 const IFNAMSIZ = 16;
+/** `%` is refused because the kernel takes `dev%d` for a pattern, and an empty name for `tap%d`. */
+const NAME_PATTERN = /^(?!.*%)[!-~]{1,15}$/;
+const EINVAL = 22;
 const SIZEOF_IFREQ = 40;
 
 const ADVICE: Readonly<Record<string, string>> = {
@@ -47,17 +50,22 @@ export function deviceAdvice(errnoValue: number): string | undefined {
  * Synchronous, so that it may be called inside another namespace.
  */
 export function createTap(name: string, kind: 'tap' | 'tun'): number {
+  if (!NAME_PATTERN.test(name)) throw failed(name, kind, EINVAL);
   const fd = open(TUN_PATH, O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (fd === -1) {
     const why = errno();
     throw new SystemError('open', TUN_PATH, why, deviceAdvice(why));
   }
   const request = new Uint8Array(SIZEOF_IFREQ);
-  const { written } = new TextEncoder().encodeInto(name, request.subarray(0, IFNAMSIZ - 1));
-  const flags = (kind === 'tap' ? IFF_TAP : IFF_TUN) | IFF_NO_PI | IFF_TUN_EXCL;
-  new Uint16Array(request.buffer, IFNAMSIZ, 1)[0] = flags;
-  if (written === name.length && ioctl(fd, TUNSETIFF, request) !== -1) return fd;
-  const why = written === name.length ? errno() : 22;
+  new TextEncoder().encodeInto(name, request);
+  new Uint16Array(request.buffer, IFNAMSIZ, 1)[0] =
+    (kind === 'tap' ? IFF_TAP : IFF_TUN) | IFF_NO_PI | IFF_TUN_EXCL;
+  if (ioctl(fd, TUNSETIFF, request) !== -1) return fd;
+  const why = errno();
   close(fd);
-  throw new SystemError('ioctl TUNSETIFF', `${kind} ${name}`, why, deviceAdvice(why));
+  throw failed(name, kind, why);
+}
+
+function failed(name: string, kind: string, why: number): SystemError {
+  return new SystemError('ioctl TUNSETIFF', `${kind} ${name}`, why, deviceAdvice(why));
 }

@@ -21,6 +21,7 @@ type Result = Omit<Check, 'name'>;
 const MIN_NODE = [20, 19] as const;
 const CAP_NET_ADMIN = 12;
 const CAP_SYS_ADMIN = 21;
+const UNSHARE_ADVICE = 'start taplab with `unshare -Urnm taplab ...`, or as root';
 const MEMORY_ADVICE = 'labs with `device: memory` work without it';
 
 const CHECKS: readonly (readonly [string, () => Result | Promise<Result>])[] = [
@@ -98,10 +99,27 @@ async function checkTun(): Promise<Result> {
 
 /** Makes a device and closes it, upon which it disappears. */
 async function checkTap(): Promise<Result> {
-  const { close } = await import('../sys/libc.ts');
+  const { close, SystemError } = await import('../sys/libc.ts');
   const { createTap } = await import('../device/tap.ts');
-  close(createTap(`tldoc${process.pid % 1e9}`, 'tap'));
-  return { status: 'ok', detail: 'can be made' };
+  try {
+    close(createTap(`tldoc${process.pid % 1e9}`, 'tap'));
+    return { status: 'ok', detail: 'can be made' };
+  } catch (error) {
+    if (error instanceof SystemError && error.code === 'EPERM' && (await allowsUserNamespaces())) {
+      return { status: 'warn', detail: 'can be made inside a user namespace only', advice: UNSHARE_ADVICE };
+    }
+    throw error;
+  }
+}
+
+/** Whether a user may make namespaces, with all rights inside. */
+async function allowsUserNamespaces(): Promise<boolean> {
+  try {
+    await runTool('unshare', ['-Urnm', 'true'], { attempt: 'make a user namespace' });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function checkIproute(): Promise<Result> {
@@ -125,7 +143,7 @@ function effectiveCapabilities(): bigint | undefined {
   }
 }
 
-function checkRights(): Result {
+async function checkRights(): Promise<Result> {
   const capabilities = effectiveCapabilities();
   if (capabilities === undefined) return { status: 'warn', detail: '/proc/self/status cannot be read' };
   const has = (bit: number): boolean => ((capabilities >> BigInt(bit)) & 1n) === 1n;
@@ -133,33 +151,25 @@ function checkRights(): Result {
   if (!has(CAP_NET_ADMIN)) missing.push('CAP_NET_ADMIN (devices)');
   if (!has(CAP_SYS_ADMIN)) missing.push('CAP_SYS_ADMIN (namespaces)');
   if (missing.length === 0) return { status: 'ok', detail: 'CAP_NET_ADMIN and CAP_SYS_ADMIN' };
+  const detail = `missing ${missing.join(' and ')}`;
+  if (await allowsUserNamespaces()) return { status: 'warn', detail, advice: UNSHARE_ADVICE };
   return {
     status: 'fail',
-    detail: `missing ${missing.join(' and ')}`,
+    detail,
     advice: `run as root, in a container with --cap-add, or under \`unshare -Urnm\`; ${MEMORY_ADVICE}`,
   };
 }
 
 async function checkNamespaces(): Promise<Result> {
-  const attempt = 'make a network namespace';
   try {
-    await runTool('unshare', ['--net', '--mount', 'true'], { attempt });
+    await runTool('unshare', ['--net', '--mount', 'true'], { attempt: 'make a network namespace' });
     return { status: 'ok', detail: 'can be made' };
   } catch (error) {
-    try {
-      await runTool('unshare', ['-Urnm', 'true'], { attempt });
-      return {
-        status: 'warn',
-        detail: 'can be made inside a user namespace only',
-        advice: 'start taplab with `unshare -Urnm taplab ...`, or as root',
-      };
-    } catch {
-      return {
-        status: 'fail',
-        detail: messageOf(error),
-        advice: `run as root; for users, the system has to allow user namespaces; ${MEMORY_ADVICE}`,
-      };
+    if (await allowsUserNamespaces()) {
+      return { status: 'warn', detail: 'can be made inside a user namespace only', advice: UNSHARE_ADVICE };
     }
+    const advice = `run as root; for users, the system has to allow user namespaces; ${MEMORY_ADVICE}`;
+    return { status: 'fail', detail: messageOf(error).trim(), advice };
   }
 }
 

@@ -201,7 +201,7 @@ function creationAdvice(stderr: string): string | undefined {
 }
 
 /** What to say when namespaces of a lab exist that no state file accounts for. */
-export function existsMessage(names: readonly string[]): string {
+function existsMessage(names: readonly string[]): string {
   const commands = names.map((name) => `ip netns del ${name}`).join('; ');
   return `EEXIST: ${names.join(', ')} exist${names.length === 1 ? 's' : ''} and was not left by a known run of this lab; \
 remove with \`${commands}\`, or give the lab another name`;
@@ -233,7 +233,7 @@ export async function removeNamespaces(names: readonly string[]): Promise<Remova
 }
 
 /** The processes that run inside a namespace. */
-export async function processesIn(namespace: string): Promise<NodeProcess[]> {
+async function processesIn(namespace: string): Promise<NodeProcess[]> {
   const { stdout } = await runTool('ip', ['netns', 'pids', namespace], {
     attempt: `list processes in ${namespace}`,
   });

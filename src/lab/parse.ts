@@ -61,7 +61,7 @@ export type ParseOptions = {
   readonly checkFilter?: (filter: string, linkType: number) => FilterProblem | undefined;
 };
 
-export type FilterProblem = {
+type FilterProblem = {
   readonly message: string;
   /** Characters from the start of the filter. */
   readonly position?: number;

@@ -18,15 +18,15 @@ import {
 } from './names.ts';
 
 /** IPv4 needs 68 bytes (RFC 791); 9000 is the usual jumbo frame, and what a frame slot of the data plane holds. */
-export const MIN_MTU = 68;
-export const MAX_MTU = 9000;
+const MIN_MTU = 68;
+const MAX_MTU = 9000;
 export const DEFAULT_MTU = 1500;
-export const MAX_WORKERS = 64;
-export const MAX_NODES = 256;
-export const MAX_LINKS = 1024;
-export const MAX_DESCRIPTORS = 1024;
+const MAX_WORKERS = 64;
+const MAX_NODES = 256;
+const MAX_LINKS = 1024;
+const MAX_DESCRIPTORS = 1024;
 /** Of one node. */
-export const MAX_INTERFACES = 256;
+const MAX_INTERFACES = 256;
 
 /** A lab file that the schema accepts, as its author wrote it. */
 export type LabInput = {
@@ -64,7 +64,7 @@ export type LinkInput = {
   reverse?: ImpairmentInput | undefined;
 };
 
-export type DescriptorInput = {
+type DescriptorInput = {
   interface: string;
   filter?: string | undefined;
   direction?: 'in' | 'out' | 'inout' | undefined;

@@ -24,8 +24,7 @@ const MAX_ALIASES = 10_000;
 
 const NOT_PLAIN = 'a key must be a plain word';
 
-export type Position = { readonly line: number; readonly column: number };
-type Located = Problem & { readonly position?: Position };
+type Position = { readonly line: number; readonly column: number };
 
 export type Source = {
   /** The file as plain data; undefined when it is not YAML. */
@@ -33,7 +32,7 @@ export type Source = {
   /** What is wrong with the text itself, with positions. */
   readonly problems: readonly (Position & { readonly message: string })[];
   /** Where an entry, or the nearest one above it, stands; counted from 1. */
-  locate(problem: Located): Position;
+  locate(problem: Problem): Position;
 };
 
 /** Reads YAML text. Never throws for what the text says. */

@@ -1,35 +1,17 @@
 /**
- * Which labs are up, and what a lab that was killed left behind.
+ * Which labs are up, and where their control sockets are.
  *
  * One file per lab, DIRECTORY/LAB.json, written before anything is created and deleted after everything is gone. A
  * file whose process does not run any more (its pid was reused when the start time differs) names what to clean up.
- * Writer: the process that claimed the lab. Readers: any. Claims are made one at a time, under flock(2) of the
- * directory, which ends with its holder; a file is replaced as a whole, so readers see all of it or none.
+ * Writer: the process that claimed the lab, see claim.ts. Readers: any. A file is replaced as a whole, so readers see
+ * all of it or none. Needs no native code.
  */
-import {
-  chmodSync,
-  closeSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { errno, errnoName, flock, LOCK_EX, LOCK_NB } from '../sys/libc.ts';
 import { outerUid } from '../sys/user-namespace.ts';
-import type { Lab } from './model.ts';
-import { NAME_PATTERN, namespaceName } from './names.ts';
-import { type NodeProcess, removeNamespaces } from './namespaces.ts';
-
-const LOCK_TIMEOUT_MS = 60_000;
+import { NAME_PATTERN } from './names.ts';
 
 const stateSchema = z.object({
   lab: z.string().regex(NAME_PATTERN),
@@ -117,9 +99,13 @@ export function processStartTime(pid: number): number | undefined {
   }
 }
 
-const isRunning = (state: LabState): boolean => processStartTime(state.pid) === state.pidStartTime;
+/** Whether the process that claimed the lab still runs. */
+export function isRunning(state: LabState): boolean {
+  return processStartTime(state.pid) === state.pidStartTime;
+}
 
-function readState(path: string): LabState | undefined {
+/** What a state file says; undefined when there is none. Throws StateError when it is damaged. */
+export function readState(path: string): LabState | undefined {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -153,124 +139,6 @@ export function listLabs(directory: string = stateDirectory()): LabListing[] {
     }
   }
   return labs;
-}
-
-/** What was left of a run that ended without taking its lab down. */
-export type Leftovers = {
-  readonly pid: number;
-  readonly namespaces: readonly string[];
-  readonly socket: string | undefined;
-  /** Still running inside; they were not ended. */
-  readonly processes: readonly NodeProcess[];
-};
-
-export type Claim = {
-  readonly state: LabState;
-  /** What an earlier run had left, and this claim has removed. */
-  readonly cleaned: Leftovers | undefined;
-  /** Gives the lab up, after everything is taken down. Idempotent. */
-  release(): void;
-};
-
-/**
- * Claims a lab for this process, before anything of it is created. What a dead process left of the lab is removed.
- * Throws StateError when the lab is running, or when its state cannot be kept.
- */
-export async function claimLab(
-  lab: Lab,
-  { socket, directory = stateDirectory() }: { socket: string; directory?: string },
-): Promise<Claim> {
-  ensureStateDirectory(directory);
-  const path = join(directory, `${lab.name}.json`);
-  const state: LabState = {
-    lab: lab.name,
-    pid: process.pid,
-    pidStartTime: processStartTime(process.pid) ?? 0,
-    socket,
-    namespaces: lab.virtual ? [] : lab.nodes.map((node) => namespaceName(lab.name, node.name)),
-    startedAt: new Date().toISOString(),
-  };
-  const unlock = await lockDirectory(directory);
-  try {
-    const cleaned = await takeOver(path, lab.name);
-    const rival = listLabs(directory).find((other) => other.running && other.socket === socket);
-    if (rival !== undefined) {
-      const advice = 'choose another one with --socket, or take that lab down';
-      throw new StateError(
-        `control socket ${socket} is in use by lab ${rival.lab} (pid ${rival.pid}); ${advice}`,
-      );
-    }
-    writeState(path, state);
-    return { state, cleaned, release: () => releaseClaim(path, state) };
-  } finally {
-    unlock();
-  }
-}
-
-/** Holds the directory's lock until the returned function is called. Throws StateError when it takes too long. */
-async function lockDirectory(directory: string): Promise<() => void> {
-  const fd = openSync(directory, 'r');
-  const deadline = Date.now() + LOCK_TIMEOUT_MS;
-  while (flock(fd, LOCK_EX | LOCK_NB) === -1) {
-    const why = errnoName(errno());
-    if (why === 'EAGAIN' && Date.now() < deadline) {
-      await sleep(20);
-      continue;
-    }
-    closeSync(fd);
-    throw new StateError(`flock ${directory}: ${why}; is another \`taplab up\` still starting?`);
-  }
-  return () => closeSync(fd);
-}
-
-/** Removes what a dead process left of the lab. Throws StateError when the process lives. */
-async function takeOver(path: string, lab: string): Promise<Leftovers | undefined> {
-  const other = readState(path);
-  if (other === undefined) return undefined;
-  if (isRunning(other)) {
-    const command = `taplab down --socket ${other.socket}`;
-    throw new StateError(`lab ${lab} is already running (pid ${other.pid}); \`${command}\` takes it down`);
-  }
-  const cleaned = await cleanUp(other);
-  rmSync(path, { force: true });
-  return cleaned;
-}
-
-function writeState(path: string, state: LabState): void {
-  const temporary = `${path}.${process.pid}.tmp`;
-  try {
-    writeFileSync(temporary, `${JSON.stringify(state, undefined, 2)}\n`, { mode: 0o644 });
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw new StateError(`write ${path}: ${(error as NodeJS.ErrnoException).code}; is the disk full?`, error);
-  }
-}
-
-function releaseClaim(path: string, state: LabState): void {
-  try {
-    const current = readState(path);
-    if (current?.pid === state.pid && current.pidStartTime === state.pidStartTime) unlinkSync(path);
-  } catch {
-    // Gone or replaced: it is not ours any more.
-  }
-}
-
-/** Removes what the state file of a dead process names. Throws StateError when something cannot be removed. */
-export async function cleanUp(state: LabState): Promise<Leftovers> {
-  const { processes, errors } = await removeNamespaces(state.namespaces);
-  if (errors.length > 0) {
-    const why = errors.map((error) => error.message).join('; ');
-    throw new StateError(`clean up what lab ${state.lab} (pid ${state.pid}) left: ${why}`);
-  }
-  const hasSocket = await isDeadSocket(state.socket);
-  if (hasSocket) rmSync(state.socket, { force: true });
-  return {
-    pid: state.pid,
-    namespaces: state.namespaces,
-    socket: hasSocket ? state.socket : undefined,
-    processes,
-  };
 }
 
 /** True for a unix socket that nobody listens on. */

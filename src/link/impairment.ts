@@ -42,7 +42,7 @@ const PARAMETERS: Readonly<Record<ImpairmentWord, Parameter>> = {
 };
 
 /** The keys of the map form, in the order in which they are written. */
-export const IMPAIRMENT_WORDS: readonly ImpairmentWord[] = ['delay', 'jitter', 'loss', 'rate', 'limit'];
+const IMPAIRMENT_WORDS: readonly ImpairmentWord[] = ['delay', 'jitter', 'loss', 'rate', 'limit'];
 
 /** What netem and other shapers know and links here do not. */
 const OTHER_WORDS = ['corrupt', 'duplicate', 'reorder', 'distribution', 'gap', 'slot', 'ecn', 'burst'];

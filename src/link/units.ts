@@ -15,11 +15,11 @@ export class UnitError extends Error {
 }
 
 /** tc keeps times in 32 bits of microseconds; about 71 minutes. */
-export const MAX_TIME_NS: number = 4_294_967_295_000;
+const MAX_TIME_NS: number = 4_294_967_295_000;
 /** 1 Tbit/s. */
-export const MAX_RATE_BITS_PER_SECOND = 1e12;
+const MAX_RATE_BITS_PER_SECOND = 1e12;
 /** tc keeps sizes in 32 bits. */
-export const MAX_SIZE_BYTES = 4_294_967_295;
+const MAX_SIZE_BYTES = 4_294_967_295;
 
 type Unit = {
   readonly names: readonly string[];

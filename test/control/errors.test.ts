@@ -129,6 +129,12 @@ const cases: Case[] = [
     says: /Ethernet.*link type 101/,
   },
   {
+    does: 'an expression that makes no sense',
+    request: ['POST', attach, { filter: 'tcp prot 80' }],
+    expected: { status: 400, position: 4, errors: [{ pointer: '#/filter', detail: expect.any(String) }] },
+    says: /character 5: .*prot/,
+  },
+  {
     does: 'an invalid program',
     request: ['POST', attach, { program: [{ code: 0x28, jt: 0, jf: 0, k: 12 }] }],
     expected: { status: 400, pc: 0, reason: 'the last instruction is not a RET' },

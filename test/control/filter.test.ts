@@ -59,3 +59,19 @@ test('nothing means every frame, whole', () => {
   expect(label).toBe('');
   expect(interpret(program, new Uint8Array(60))).toBe(262_144);
 });
+
+describe('expressions', () => {
+  const packet = '450000280000400040060000c6120001c61200029c40005000000000000000005002faf000000000';
+  const frames = { [ETHERNET]: `0200000000020200000000010800${packet}`, [RAW]: packet };
+
+  test.each([
+    ['tcp port 80', ETHERNET, true],
+    ['udp port 80', ETHERNET, false],
+    ['tcp port 80', RAW, true],
+    ['src host 198.18.0.2', RAW, false],
+  ] as const)('%s is compiled for link type %i', (expression, linkType, accepted) => {
+    const { label, program } = resolveFilter(expression, linkType);
+    expect(label).toBe(expression);
+    expect(interpret(program, Buffer.from(frames[linkType], 'hex')) > 0).toBe(accepted);
+  });
+});

@@ -72,7 +72,7 @@ describe.skipIf(isMissing('namespaces', 'tun'))('openDevice', () => {
     const buffer = new Uint8Array(2000);
     up('tun0', '198.18.0.1/24');
     // The kernel announces itself over IPv6; what counts is the datagram, in an IPv4 packet to 198.18.0.2.
-    const sender = `require('dgram').createSocket('udp4').send('hello', 9, '198.18.0.2', function () { this.close() })`;
+    const sender = `const s = require('dgram').createSocket('udp4'); s.send('hello', 9, '198.18.0.2', () => s.close())`;
     execFileSync('ip', ['netns', 'exec', NAME, process.execPath, '-e', sender]);
     const packets: Uint8Array[] = [];
     for (let length = 0; length !== -1; ) {

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { LabFileError, type ParseOptions, parseLab } from '../../src/lab/parse.ts';
 
@@ -338,5 +340,57 @@ describe('a hostile file is refused in bounded time', () => {
     const errors = errorsOf(text);
     expect(performance.now() - before).toBeLessThan(10_000);
     expect(errors.join('\n')).toMatch(expected);
+  });
+});
+
+describe('any text', () => {
+  const example = readFileSync(new URL('../../examples/two-links.yaml', import.meta.url), 'utf8');
+  const damage = fc.record({
+    start: fc.nat({ max: example.length }),
+    removed: fc.nat({ max: 30 }),
+    inserted: fc.oneof(
+      fc.string({ maxLength: 8 }),
+      fc.constantFrom(
+        '&a ',
+        '*a',
+        '- ',
+        ': ',
+        '{',
+        '}',
+        '[',
+        ']',
+        '\n',
+        '  ',
+        '!!set ',
+        'null',
+        '<<: ',
+        '1e9',
+        '? ',
+      ),
+    ),
+  });
+
+  test('is a lab, or refused with places inside the text', () => {
+    fc.assert(
+      fc.property(fc.array(damage, { minLength: 1, maxLength: 4 }), (damages) => {
+        let text = example;
+        for (const { start, removed, inserted } of damages) {
+          text = text.slice(0, start) + inserted + text.slice(start + removed);
+        }
+        try {
+          parseLab(text, { file: 'f', baseDirectory: '/' });
+        } catch (error) {
+          if (!(error instanceof LabFileError)) throw error;
+          const lines = text.split('\n');
+          expect(error.errors.length).toBeGreaterThan(0);
+          for (const { line, column } of error.errors) {
+            expect(line).toBeGreaterThanOrEqual(1);
+            expect(line).toBeLessThanOrEqual(lines.length);
+            expect(column).toBeGreaterThanOrEqual(1);
+          }
+        }
+      }),
+      { numRuns: 500 },
+    );
   });
 });

@@ -12,10 +12,11 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type OpenedDevice, openDevice } from '../../src/device/open.ts';
+import { claimLab } from '../../src/lab/claim.ts';
 import type { Lab } from '../../src/lab/model.ts';
 import { execInNode, NodeError, Nodes, namespaceExists } from '../../src/lab/namespaces.ts';
 import { parseLab } from '../../src/lab/parse.ts';
-import { claimLab, listLabs } from '../../src/lab/state.ts';
+import { listLabs } from '../../src/lab/state.ts';
 import { isMissing } from '../helpers/requirements.ts';
 
 const NAME = `test-${process.pid}`;

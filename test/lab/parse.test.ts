@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { asVirtualLab, parseLab, readLab } from '../../src/lab/parse.ts';
 import { CLEAR_LINK } from '../../src/link/settings.ts';
@@ -42,7 +43,7 @@ describe('parseLab', () => {
 
   test.each(readdirSync(EXAMPLES))('examples/%s is a valid lab that names the schema', async (name) => {
     const url = new URL(name, EXAMPLES);
-    await readLab(url.pathname);
+    await readLab(fileURLToPath(url));
     const [first] = readFileSync(url, 'utf8').split('\n');
     expect(first).toBe('# yaml-language-server: $schema=../docs/lab.schema.json');
   });

@@ -15,9 +15,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { claimLab } from '../../src/lab/claim.ts';
 import { asVirtualLab, parseLab } from '../../src/lab/parse.ts';
 import {
-  claimLab,
   defaultSocketPath,
   ensureStateDirectory,
   isDeadSocket,

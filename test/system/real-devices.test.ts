@@ -1,5 +1,6 @@
 /** The whole path on real TAP devices, between processes. */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { join } from 'node:path';
@@ -247,8 +248,9 @@ async function pingMs(lab: RunningLab): Promise<number> {
   const traffic = fileURLToPath(new URL('../../dist/src/demo/traffic.js', import.meta.url));
   const server = lab.spawnIn('b', traffic, 'serve');
   try {
+    await once(server.stdout!, 'data'); // it says so when it listens
     const text = await output(lab.spawnIn('a', traffic, 'ping', '198.18.0.2', '--count', '9', '--interval', '20'));
-    return JSON.parse(text.trim().split('\n').at(-1)!).rtt.median as number;
+    return JSON.parse(text.trim().split('\n').at(-1)!).rttMs.median as number;
   } finally {
     server.kill('SIGTERM');
     await exit(server);

@@ -34,14 +34,18 @@ export function suggestion(word: string, candidates: Iterable<string>): string {
 /** Longer words are not worth correcting; also bounds the cost of the distance. */
 const LONGEST_CORRECTED_WORD = 32;
 
-/** The candidate with the smallest edit distance to `word`, if that is at most a third of the word. */
+/** A letter too many, one missing or two swapped are likelier slips than another letter. */
+const SLIP = 2;
+const REPLACEMENT = 3;
+
+/** The candidate that the fewest slips turn `word` into, if that is about one for three letters. */
 export function nearestWord(word: string, candidates: Iterable<string>): string | undefined {
   if (word.length < 2 || word.length > LONGEST_CORRECTED_WORD) return undefined;
   const lower = word.toLowerCase();
   let nearest: string | undefined;
-  let smallest = Math.max(1, Math.floor(word.length / 3)) + 1;
+  let smallest = Math.max(1, Math.floor(word.length / 3)) * REPLACEMENT + 1;
   for (const candidate of candidates) {
-    if (Math.abs(candidate.length - word.length) >= smallest) continue;
+    if (Math.abs(candidate.length - word.length) * SLIP >= smallest) continue;
     const distance = editDistance(lower, candidate.toLowerCase());
     if (distance < smallest) {
       smallest = distance;
@@ -51,17 +55,17 @@ export function nearestWord(word: string, candidates: Iterable<string>): string 
   return nearest;
 }
 
-/** Edits (insert, delete, replace, swap of neighbours) that turn `a` into `b`. */
+/** The cost of turning `a` into `b`. */
 function editDistance(a: string, b: string): number {
   let beforePrevious: number[] = [];
-  let previous = Array.from({ length: b.length + 1 }, (_, i) => i);
+  let previous = Array.from({ length: b.length + 1 }, (_, i) => i * SLIP);
   for (let i = 1; i <= a.length; i++) {
-    const current = [i];
+    const current = [i * SLIP];
     for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1];
-      let best = Math.min(previous[j]! + 1, current[j - 1]! + 1, previous[j - 1]! + (same ? 0 : 1));
+      const replaced = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : REPLACEMENT);
+      let best = Math.min(previous[j]! + SLIP, current[j - 1]! + SLIP, replaced);
       if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
-        best = Math.min(best, beforePrevious[j - 2]! + 1);
+        best = Math.min(best, beforePrevious[j - 2]! + SLIP);
       }
       current.push(best);
     }

@@ -2,6 +2,8 @@
 
 export { type CompileOptions, compileFilter, DEFAULT_SNAP_LENGTH } from './compile.ts';
 export { FilterSyntaxError } from './errors.ts';
+export { explain } from './explain.ts';
+
 export {
   LINK_TYPES,
   type LinkType,

@@ -87,7 +87,7 @@ function lowerAddresses(context: Context, matches: readonly Match[], whole: Whol
   const ipv4: Ipv4Network[] = [];
   const ipv6: Ipv6Network[] = [];
   for (const match of matches) {
-    context.span = match;
+    context.span = match.value;
     collectNetworks(context, match, ipv4, ipv6);
   }
   context.span = whole;
@@ -231,7 +231,7 @@ function lowerPorts(context: Context, matches: readonly Match[], whole: Whole): 
   const { protocol, direction } = matches[0]!.qualifiers;
   const ranges = new Map<Transport | undefined, PortRange[]>();
   for (const match of matches) {
-    context.span = match;
+    context.span = match.value;
     const { range, transport } = portRange(context, match);
     const known = ranges.get(transport);
     if (known === undefined) ranges.set(transport, [range]);
@@ -300,7 +300,7 @@ function lowerProtocols(context: Context, matches: readonly Match[], whole: Whol
   const { protocol, type } = matches[0]!.qualifiers;
   const numbers: number[] = [];
   for (const match of matches) {
-    context.span = match;
+    context.span = match.value;
     numbers.push(protocolNumber(context, match));
   }
   context.span = whole;

@@ -52,7 +52,7 @@ export class Helpers {
   }
 }
 
-/** Bytes of one match: the filter's index, then the snap length. */
+/** Bytes of one match: two int32, the filter's index and its snap length. */
 export const MATCH_BYTES = 8;
 
 function emitMatchBody(): FunctionBuilder {

@@ -77,12 +77,13 @@ function section(out: ByteWriter, id: number, write: (body: ByteWriter) => void)
   out.bytes(body.finish());
 }
 
-/** Compiles and instantiates a module over `memory`; returns its export `name`. */
+/** Instantiates a module, compiling it first if need be, over `memory`; returns its export `name`. */
 export function instantiate(
-  bytes: Uint8Array<ArrayBuffer>,
+  module: Uint8Array<ArrayBuffer> | WebAssembly.Module,
   memory: MemoryLike,
   name: string,
 ): (...args: number[]) => number {
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { e: { m: memory } });
+  const compiled = module instanceof WebAssembly.Module ? module : new WebAssembly.Module(module);
+  const { exports } = new WebAssembly.Instance(compiled, { e: { m: memory } });
   return exports[name] as (...args: number[]) => number;
 }

@@ -1,0 +1,68 @@
+/** Arguments that several commands take, and how they are read. */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { InvalidArgumentError, Option } from 'commander';
+import type { AttachBody } from '../control/client.ts';
+import { parseSize, UnitError } from '../link/units.ts';
+import { CliError } from './errors.ts';
+
+/** Commander option `--direction` of descriptors. */
+export function directionOption(): Option {
+  return new Option('--direction <direction>', 'frames from the node, to the node, or both').choices([
+    'in',
+    'out',
+    'inout',
+  ]);
+}
+
+/** Commander option `--json`. */
+export function jsonOption(what = 'print JSON'): Option {
+  return new Option('--json', what);
+}
+
+/** For commander: a whole number of at least `minimum`. */
+export function wholeNumber(minimum: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= minimum) return value;
+    throw new InvalidArgumentError(`Expected a whole number of at least ${minimum}.`);
+  };
+}
+
+/** For commander: a size such as 64kb. */
+export function size(text: string): number {
+  try {
+    return parseSize(text);
+  } catch (error) {
+    if (error instanceof UnitError) throw new InvalidArgumentError(error.message);
+    throw error;
+  }
+}
+
+/** Files that are taken for a program rather than an expression. */
+const LOOKS_LIKE_FILE = /\/|\.(?:bpf|ddd)$/;
+const MAX_PROGRAM_BYTES = 1_000_000;
+
+/**
+ * FILTER words as a request's members: an expression or `@name` as `filter`, the text of a file as `program`.
+ *
+ * @throws CliError when it names a file that cannot be used
+ */
+export function filterBody(words: readonly string[]): Pick<AttachBody, 'filter' | 'program'> {
+  const text = words.join(' ').trim();
+  // An expression may hold a slash as well: net 10.0.0.0/8. A file exists.
+  if (words.length !== 1 || text.startsWith('@') || !LOOKS_LIKE_FILE.test(text)) return { filter: text };
+  if (!existsSync(text)) {
+    if (/\s/.test(text)) return { filter: text };
+    if (/^[./]|\.(?:bpf|ddd)$/.test(text)) throw new CliError(`filter file ${text} does not exist`);
+    return { filter: text };
+  }
+  try {
+    const status = statSync(text);
+    if (!status.isFile()) throw new CliError(`filter file ${text} is not a file`);
+    if (status.size > MAX_PROGRAM_BYTES) throw new CliError(`filter file ${text} is too large for a program`);
+    return { program: readFileSync(text, 'utf8') };
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    throw new CliError(`cannot read filter file ${text}: ${(error as NodeJS.ErrnoException).code}`);
+  }
+}

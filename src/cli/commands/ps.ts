@@ -1,0 +1,93 @@
+/** `taplab ps`: the lab that runs, and what is in it. */
+import { Command } from 'commander';
+import type { DescriptorResource, LabResource } from '../../control/schemas/resources.ts';
+import type { InterfaceStatus, LinkStatus } from '../../daemon/contract.ts';
+import { formatImpairment } from '../../link/impairment.ts';
+import { jsonOption } from '../arguments.ts';
+import type { Context } from '../context.ts';
+import { count, duration, plural } from '../format.ts';
+import { type Cell, numbers, table, texts } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
+
+export function psCommand(context: Context): Command {
+  return new Command('ps')
+    .summary('show the lab, its nodes, interfaces, links and descriptors')
+    .description('Shows the lab, its nodes, interfaces, links and descriptors.')
+    .addOption(jsonOption('print all of it as JSON'))
+    .action(async ({ json }: { json?: true }) => {
+      const { client, terminal } = context;
+      const [lab, interfaces, links, descriptors] = await Promise.all([
+        client.lab(),
+        client.interfaces(),
+        client.links(),
+        client.descriptors(),
+      ]);
+      if (json) return terminal.printJson({ lab, interfaces, links, descriptors });
+      printLab(terminal, lab);
+      printInterfaces(terminal, lab, interfaces);
+      if (links.length > 0) printLinks(terminal, links);
+      if (descriptors.length > 0) printDescriptors(terminal, descriptors);
+    });
+}
+
+function printLab(terminal: Terminal, lab: LabResource): void {
+  const clock = lab.virtual ? ', virtual clock' : '';
+  const up = `up ${duration(lab.uptimeSeconds)}`;
+  terminal.print(
+    `lab ${lab.name}: pid ${lab.pid}, ${up}, ${plural(lab.workers, 'worker')}, seed ${lab.seed}${clock}, taplab ${lab.version}`,
+  );
+}
+
+function printTable(terminal: Terminal, lines: readonly string[]): void {
+  terminal.print('');
+  for (const line of lines) terminal.print(line);
+}
+
+function printInterfaces(terminal: Terminal, lab: LabResource, interfaces: readonly InterfaceStatus[]): void {
+  const namespaces = new Map(
+    lab.nodes.flatMap((node) => node.interfaces.map((name) => [name, node.namespace])),
+  );
+  const rows = interfaces.map((each): Cell[] => [
+    each.name,
+    namespaces.get(each.name) ?? '-',
+    each.kind,
+    String(each.mtu),
+    each.mac,
+    each.addresses.join(' ') || '-',
+    each.up ? { text: 'up', color: 'green' } : { text: 'down', color: 'red' },
+  ]);
+  const columns = [
+    ...texts('INTERFACE', 'NAMESPACE', 'KIND'),
+    ...numbers('MTU'),
+    ...texts('MAC', 'ADDRESSES', 'STATE'),
+  ];
+  printTable(terminal, table(terminal, columns, rows));
+}
+
+function printLinks(terminal: Terminal, links: readonly LinkStatus[]): void {
+  const rows = links.flatMap(({ name, forward, reverse }) =>
+    [forward, reverse].map((each) => [name, each.from, each.to, formatImpairment(each.settings)]),
+  );
+  printTable(terminal, table(terminal, texts('LINK', 'FROM', 'TO', 'IMPAIRMENT'), rows));
+}
+
+function printDescriptors(terminal: Terminal, descriptors: readonly DescriptorResource[]): void {
+  const rows = descriptors.map((each) => [
+    String(each.id),
+    each.interface,
+    each.direction,
+    String(each.owner.uid),
+    count(each.received),
+    count(each.accepted),
+    count(each.dropped),
+    String(each.readers.length),
+    each.filter || '(all)',
+  ]);
+  const columns = [
+    ...numbers('ID'),
+    ...texts('INTERFACE', 'DIRECTION'),
+    ...numbers('UID', 'RECEIVED', 'ACCEPTED', 'DROPPED', 'READERS'),
+    ...texts('FILTER'),
+  ];
+  printTable(terminal, table(terminal, columns, rows));
+}

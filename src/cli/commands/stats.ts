@@ -1,0 +1,164 @@
+/** `taplab stats`: counters, and the rates at which they grow. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Command } from 'commander';
+import type { DescriptorResource } from '../../control/schemas/resources.ts';
+import type { Counters, DirectionStatus, InterfaceStatus, LinkStatus } from '../../daemon/contract.ts';
+import { jsonOption, wholeNumber } from '../arguments.ts';
+import type { Context } from '../context.ts';
+import { count, si } from '../format.ts';
+import { type Cell, numbers, table, texts } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
+
+type Sample = {
+  readonly time: string;
+  readonly interfaces: readonly InterfaceStatus[];
+  readonly links: readonly LinkStatus[];
+  readonly descriptors: readonly DescriptorResource[];
+};
+
+type StatsOptions = { readonly json?: true; readonly watch?: true; readonly interval: number };
+
+export function statsCommand(context: Context): Command {
+  return new Command('stats')
+    .summary('show counters and rates')
+    .description('Shows the counters of interfaces, links and descriptors, and the rates over an interval.')
+    .option('-w, --watch', 'go on until Ctrl-C')
+    .option('--interval <ms>', 'over which rates are measured', wholeNumber(50), 1000)
+    .addOption(jsonOption('print the counters as JSON, at once; with --watch a line per interval'))
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ taplab stats --watch
+  $ taplab stats --json | jq '.links[].forward.drops'`,
+    )
+    .action((options: StatsOptions) =>
+      options.json ? printJson(context, options) : printTables(context, options),
+    );
+}
+
+async function printJson(context: Context, { watch, interval }: StatsOptions): Promise<void> {
+  do {
+    context.terminal.printJson(await sample(context));
+    if (watch) await sleep(interval);
+  } while (watch);
+}
+
+async function printTables(context: Context, { watch, interval }: StatsOptions): Promise<void> {
+  let before = await sample(context);
+  do {
+    await sleep(interval);
+    const now = await sample(context);
+    if (watch) context.terminal.newScreen();
+    for (const line of lines(context.terminal, before, now)) context.terminal.print(line);
+    before = now;
+  } while (watch);
+}
+
+async function sample({ client }: Context): Promise<Sample> {
+  const [interfaces, links, descriptors] = await Promise.all([
+    client.interfaces(),
+    client.links(),
+    client.descriptors(),
+  ]);
+  return { time: new Date().toISOString(), interfaces, links, descriptors };
+}
+
+/** How fast counters grew between two samples. A counter that was reset counts from zero. */
+class Rates {
+  readonly #seconds: number;
+
+  constructor(before: Sample, now: Sample) {
+    this.#seconds = Math.max(0.001, (Date.parse(now.time) - Date.parse(before.time)) / 1000);
+  }
+
+  perSecond(before: number | undefined, now: number, unit: string): string {
+    if (before === undefined) return '-';
+    return si((now >= before ? now - before : now) / this.#seconds, unit);
+  }
+
+  of(before: Counters | undefined, now: Counters): [packets: string, bits: string] {
+    const bits = before && before.bytes * 8;
+    return [this.perSecond(before?.frames, now.frames, 'pps'), this.perSecond(bits, now.bytes * 8, 'bit/s')];
+  }
+}
+
+function lines(terminal: Terminal, before: Sample, now: Sample): string[] {
+  const rates = new Rates(before, now);
+  return [
+    ...interfaceTable(terminal, rates, before, now),
+    ...(now.links.length > 0 ? ['', ...linkTable(terminal, rates, before, now)] : []),
+    ...(now.descriptors.length > 0 ? ['', ...descriptorTable(terminal, rates, before, now)] : []),
+  ];
+}
+
+function interfaceTable(terminal: Terminal, rates: Rates, before: Sample, now: Sample): string[] {
+  const rows = now.interfaces.map((each) => {
+    const earlier = before.interfaces.find(({ name }) => name === each.name);
+    return [
+      each.name,
+      count(each.receive.frames),
+      ...rates.of(earlier?.receive, each.receive),
+      count(each.transmit.frames),
+      ...rates.of(earlier?.transmit, each.transmit),
+    ];
+  });
+  const columns = [...texts('INTERFACE'), ...numbers('RECEIVED', 'RATE', '', 'TRANSMITTED', 'RATE', '')];
+  return table(terminal, columns, rows);
+}
+
+function linkTable(terminal: Terminal, rates: Rates, before: Sample, now: Sample): string[] {
+  const row = (name: string, direction: string, each: DirectionStatus, earlier?: DirectionStatus): Cell[] => [
+    name,
+    direction,
+    count(each.offered.frames),
+    count(each.delivered.frames),
+    ...rates.of(earlier?.delivered, each.delivered),
+    count(each.delayed),
+    `${count(each.queueBytes)} B`,
+    count(each.inFlight),
+    drops(each),
+  ];
+  const rows = now.links.flatMap((each) => {
+    const earlier = before.links.find(({ name }) => name === each.name);
+    return [
+      row(each.name, 'forward', each.forward, earlier?.forward),
+      row(each.name, 'reverse', each.reverse, earlier?.reverse),
+    ];
+  });
+  const columns = [
+    ...texts('LINK', 'DIRECTION'),
+    ...numbers('OFFERED', 'DELIVERED', 'RATE', '', 'DELAYED', 'QUEUE', 'IN FLIGHT'),
+    ...texts('DROPS'),
+  ];
+  return table(terminal, columns, rows);
+}
+
+function drops({ drops: reasons }: DirectionStatus): Cell {
+  const some = Object.entries(reasons).filter(([, dropped]) => dropped > 0);
+  if (some.length === 0) return '-';
+  return { text: some.map(([reason, dropped]) => `${reason} ${count(dropped)}`).join(', '), color: 'red' };
+}
+
+function descriptorTable(terminal: Terminal, rates: Rates, before: Sample, now: Sample): string[] {
+  const rows = now.descriptors.map((each): Cell[] => {
+    const earlier = before.descriptors.find(({ id }) => id === each.id);
+    return [
+      String(each.id),
+      each.interface,
+      count(each.received),
+      rates.perSecond(earlier?.received, each.received, 'pps'),
+      count(each.accepted),
+      rates.perSecond(earlier?.accepted, each.accepted, 'pps'),
+      each.dropped > 0 ? { text: count(each.dropped), color: 'red' } : '0',
+      each.filter || '(all)',
+    ];
+  });
+  const columns = [
+    ...numbers('ID'),
+    ...texts('INTERFACE'),
+    ...numbers('RECEIVED', 'RATE', 'ACCEPTED', 'RATE', 'DROPPED'),
+    ...texts('FILTER'),
+  ];
+  return table(terminal, columns, rows);
+}

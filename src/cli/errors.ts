@@ -1,0 +1,47 @@
+/** How a command fails: usage errors with exit status 2, everything else with 1. */
+import { ConnectionError } from '../control/client.ts';
+import { listLabs } from '../lab/state.ts';
+
+export const EXIT_FAILURE = 1;
+export const EXIT_USAGE = 2;
+
+/** Something the user can do something about; the message says what. */
+export class CliError extends Error {
+  readonly exitStatus: number;
+
+  constructor(message: string, exitStatus: number = EXIT_FAILURE) {
+    super(message);
+    this.name = 'CliError';
+    this.exitStatus = exitStatus;
+  }
+}
+
+/** Errors that JavaScript raises by itself: behind one of these is a bug, and the stack says where. */
+const BUGS = new Set([
+  'Error',
+  'TypeError',
+  'RangeError',
+  'ReferenceError',
+  'SyntaxError',
+  'AssertionError',
+  'AggregateError',
+]);
+
+/** What to tell the user about an error, in lines. */
+export function explain(error: unknown): string {
+  if (!(error instanceof Error)) return `taplab: ${String(error)}`;
+  // Each line begins with file:line:column, which editors and terminals make a link of.
+  if (error.name === 'LabFileError') return error.message;
+  const { code } = error as NodeJS.ErrnoException;
+  if (BUGS.has(error.name) && code === undefined) {
+    return `taplab: this is a bug: ${error.stack ?? error.message}`;
+  }
+  const others = error instanceof ConnectionError ? otherLabs(error.socketPath) : '';
+  return `taplab: ${error.message}${others}`;
+}
+
+/** The labs that are up, when the one that was asked for is not. */
+function otherLabs(socketPath: string): string {
+  const running = listLabs().filter((lab) => lab.running && lab.socket !== socketPath);
+  return running.map((lab) => `\n  lab ${lab.lab} (pid ${lab.pid}) is up: --socket ${lab.socket}`).join('');
+}

@@ -1,0 +1,67 @@
+/** The command line: which commands there are, and what every one of them has in common. */
+import { Command } from 'commander';
+import { VERSION } from '../control/package.ts';
+import { attachCommand } from './commands/attach.ts';
+import { detachCommand } from './commands/detach.ts';
+import { doctorCommand } from './commands/doctor.ts';
+import { downCommand } from './commands/down.ts';
+import { dumpCommand } from './commands/dump.ts';
+import { execCommand } from './commands/exec.ts';
+import { psCommand } from './commands/ps.ts';
+import { setCommand } from './commands/set.ts';
+import { statsCommand } from './commands/stats.ts';
+import { upCommand } from './commands/up.ts';
+import type { Context } from './context.ts';
+
+const COMMANDS: readonly ((context: Context) => Command)[] = [
+  upCommand,
+  downCommand,
+  psCommand,
+  statsCommand,
+  execCommand,
+  attachCommand,
+  detachCommand,
+  dumpCommand,
+  setCommand,
+  doctorCommand,
+];
+
+/** The program. Parsing throws CommanderError instead of ending the process. */
+export function createProgram(context: Context): Command {
+  const { terminal } = context;
+  const program = new Command('taplab')
+    .description(
+      'Userspace network emulator over TUN/TAP: links with delay, loss and rate, and real BPF on every frame.',
+    )
+    .version(VERSION)
+    .option(
+      '--socket <path>',
+      'control socket (default: $TAPLAB_SOCKET, or control.sock in the state directory)',
+    )
+    .on('option:socket', (path: string) => {
+      context.socketOption = path;
+    })
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ taplab up wan.yaml --detach
+  $ taplab exec client -- ping 198.18.0.2
+  $ taplab set wan 'delay 50ms loss 2%'
+  $ taplab dump client:eth0 @icmp -w ping.pcapng
+  $ taplab down`,
+    );
+  for (const create of COMMANDS) program.addCommand(create(context));
+  for (const command of [program, ...program.commands]) {
+    command
+      .exitOverride()
+      .configureHelp({ showGlobalOptions: true })
+      .configureOutput({
+        writeOut: (text) => void terminal.out.write(text),
+        writeErr: (text) => void terminal.err.write(text),
+      })
+      .showHelpAfterError(`See \`taplab ${command === program ? '' : `${command.name()} `}--help\`.`)
+      .showSuggestionAfterError();
+  }
+  return program;
+}

@@ -1,0 +1,143 @@
+/**
+ * Claiming a lab for this process, and cleaning up what a process that was killed left of it.
+ *
+ * Claims are made one at a time, under flock(2) of the state directory, which ends with its holder.
+ */
+import { closeSync, openSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errno, errnoName, flock, LOCK_EX, LOCK_NB } from '../sys/libc.ts';
+import type { Lab } from './model.ts';
+import { namespaceName } from './names.ts';
+import { type NodeProcess, removeNamespaces } from './namespaces.ts';
+import {
+  ensureStateDirectory,
+  isDeadSocket,
+  isRunning,
+  type LabState,
+  listLabs,
+  processStartTime,
+  readState,
+  StateError,
+  stateDirectory,
+} from './state.ts';
+
+const LOCK_TIMEOUT_MS = 60_000;
+
+/** What was left of a run that ended without taking its lab down. */
+type Leftovers = {
+  readonly pid: number;
+  readonly namespaces: readonly string[];
+  readonly socket: string | undefined;
+  /** Still running inside; they were not ended. */
+  readonly processes: readonly NodeProcess[];
+};
+
+export type Claim = {
+  readonly state: LabState;
+  /** What an earlier run had left, and this claim has removed. */
+  readonly cleaned: Leftovers | undefined;
+  /** Gives the lab up, after everything is taken down. Idempotent. */
+  release(): void;
+};
+
+/**
+ * Claims a lab for this process, before anything of it is created. What a dead process left of the lab is removed.
+ * Throws StateError when the lab is running, or when its state cannot be kept.
+ */
+export async function claimLab(
+  lab: Lab,
+  { socket, directory = stateDirectory() }: { socket: string; directory?: string },
+): Promise<Claim> {
+  ensureStateDirectory(directory);
+  const path = join(directory, `${lab.name}.json`);
+  const state: LabState = {
+    lab: lab.name,
+    pid: process.pid,
+    pidStartTime: processStartTime(process.pid) ?? 0,
+    socket,
+    namespaces: lab.virtual ? [] : lab.nodes.map((node) => namespaceName(lab.name, node.name)),
+    startedAt: new Date().toISOString(),
+  };
+  const unlock = await lockDirectory(directory);
+  try {
+    const cleaned = await takeOver(path, lab.name);
+    const rival = listLabs(directory).find((other) => other.running && other.socket === socket);
+    if (rival !== undefined) {
+      const advice = 'choose another one with --socket, or take that lab down';
+      throw new StateError(
+        `control socket ${socket} is in use by lab ${rival.lab} (pid ${rival.pid}); ${advice}`,
+      );
+    }
+    writeState(path, state);
+    return { state, cleaned, release: () => releaseClaim(path, state) };
+  } finally {
+    unlock();
+  }
+}
+
+/** Holds the directory's lock until the returned function is called. Throws StateError when it takes too long. */
+async function lockDirectory(directory: string): Promise<() => void> {
+  const fd = openSync(directory, 'r');
+  const deadline = Date.now() + LOCK_TIMEOUT_MS;
+  while (flock(fd, LOCK_EX | LOCK_NB) === -1) {
+    const why = errnoName(errno());
+    if (why === 'EAGAIN' && Date.now() < deadline) {
+      await sleep(20);
+      continue;
+    }
+    closeSync(fd);
+    throw new StateError(`flock ${directory}: ${why}; is another \`taplab up\` still starting?`);
+  }
+  return () => closeSync(fd);
+}
+
+/** Removes what a dead process left of the lab. Throws StateError when the process lives. */
+async function takeOver(path: string, lab: string): Promise<Leftovers | undefined> {
+  const other = readState(path);
+  if (other === undefined) return undefined;
+  if (isRunning(other)) {
+    const command = `taplab down --socket ${other.socket}`;
+    throw new StateError(`lab ${lab} is already running (pid ${other.pid}); \`${command}\` takes it down`);
+  }
+  const cleaned = await cleanUp(other);
+  rmSync(path, { force: true });
+  return cleaned;
+}
+
+function writeState(path: string, state: LabState): void {
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    writeFileSync(temporary, `${JSON.stringify(state, undefined, 2)}\n`, { mode: 0o644 });
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw new StateError(`write ${path}: ${(error as NodeJS.ErrnoException).code}; is the disk full?`, error);
+  }
+}
+
+function releaseClaim(path: string, state: LabState): void {
+  try {
+    const current = readState(path);
+    if (current?.pid === state.pid && current.pidStartTime === state.pidStartTime) unlinkSync(path);
+  } catch {
+    // Gone or replaced: it is not ours any more.
+  }
+}
+
+/** Removes what the state file of a dead process names. Throws StateError when something cannot be removed. */
+async function cleanUp(state: LabState): Promise<Leftovers> {
+  const { processes, errors } = await removeNamespaces(state.namespaces);
+  if (errors.length > 0) {
+    const why = errors.map((error) => error.message).join('; ');
+    throw new StateError(`clean up what lab ${state.lab} (pid ${state.pid}) left: ${why}`);
+  }
+  const hasSocket = await isDeadSocket(state.socket);
+  if (hasSocket) rmSync(state.socket, { force: true });
+  return {
+    pid: state.pid,
+    namespaces: state.namespaces,
+    socket: hasSocket ? state.socket : undefined,
+    processes,
+  };
+}
