@@ -124,7 +124,10 @@ export class DescriptorTable {
     const filter = buffers === 0 ? undefined : storeProgram(this.#arena, this.#heap, program);
     if (filter === undefined) {
       this.#unreserve({ slot, buffers, filter: 0 });
-      throw new BpfError('ENOBUFS', `no room for two buffers of ${bufferBytes} bytes; detach something or ask for less`);
+      throw new BpfError(
+        'ENOBUFS',
+        `no room for two buffers of ${bufferBytes} bytes; detach something or ask for less`,
+      );
     }
     return { slot, buffers, filter };
   }

@@ -17,14 +17,11 @@ const ETHERTYPE_LLDP = 0x88cc;
 const MIN_ETHERTYPE = 0x0600;
 
 const PROTOCOL_NAMES: Readonly<Record<number, string>> = {
-  0: 'hop-by-hop options',
   2: 'IGMP',
-  43: 'routing header',
   47: 'GRE',
   50: 'ESP',
   51: 'AH',
   59: 'no next header',
-  60: 'destination options',
   89: 'OSPF',
   112: 'VRRP',
   132: 'SCTP',
@@ -32,8 +29,12 @@ const PROTOCOL_NAMES: Readonly<Record<number, string>> = {
 const ICMP = 1;
 const TCP = 6;
 const UDP = 17;
-const IPV6_FRAGMENT = 44;
 const ICMPV6 = 58;
+/** IPv6 extension headers whose second byte is their length, in units of 8 bytes after the first (RFC 8200). */
+const HOP_BY_HOP = 0;
+const ROUTING = 43;
+const IPV6_FRAGMENT = 44;
+const DESTINATION_OPTIONS = 60;
 
 /** What a frame of a link type (1 is EN10MB, 101 is RAW) holds. */
 export function summarize(frame: Uint8Array, linkType: number): string {
@@ -106,15 +107,20 @@ function internet4(bytes: Buffer): string {
 }
 
 function internet6(bytes: Buffer): string {
-  const length = bytes.readUInt16BE(4);
-  const protocol = bytes.readUInt8(6);
+  const end = 40 + bytes.readUInt16BE(4);
+  let protocol = bytes.readUInt8(6);
   bytes.readUInt8(39);
   const [source, target] = [ipv6(bytes, 8), ipv6(bytes, 24)];
-  if (protocol === IPV6_FRAGMENT) {
-    const offset = bytes.readUInt16BE(42) & 0xfff8;
-    return `IP6 ${source} > ${target}: ${protocolName(bytes.readUInt8(40))} fragment at ${offset}`;
+  let at = 40;
+  while (protocol === HOP_BY_HOP || protocol === ROUTING || protocol === DESTINATION_OPTIONS) {
+    protocol = bytes.readUInt8(at);
+    at += (bytes.readUInt8(at + 1) + 1) * 8;
   }
-  return `IP6 ${transport(source, target, protocol, bytes.subarray(40), length)}`;
+  if (protocol === IPV6_FRAGMENT) {
+    const offset = bytes.readUInt16BE(at + 2) & 0xfff8;
+    return `IP6 ${source} > ${target}: ${protocolName(bytes.readUInt8(at))} fragment at ${offset}`;
+  }
+  return `IP6 ${transport(source, target, protocol, bytes.subarray(at), end - at)}`;
 }
 
 function protocolName(protocol: number): string {

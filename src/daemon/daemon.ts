@@ -4,8 +4,8 @@
 import pino, { type Logger } from 'pino';
 import { createControlServer } from '../control/server.ts';
 import { readLab } from '../lab/parse.ts';
-import { createMetrics } from '../metrics/metrics.ts';
 import { serveMetrics } from '../metrics/http.ts';
+import { createMetrics } from '../metrics/metrics.ts';
 import { LabRun } from './lab-run.ts';
 
 export type DaemonOptions = {
@@ -40,7 +40,10 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   const file = await readLab(options.labFile);
   const lab = options.workers === undefined ? file : { ...file, workers: options.workers };
-  const log = pino({ level: options.logLevel, base: { lab: lab.name } }, pino.destination({ fd: 2, sync: true }));
+  const log = pino(
+    { level: options.logLevel, base: { lab: lab.name } },
+    pino.destination({ fd: 2, sync: true }),
+  );
   const stop = new Stop(log);
   try {
     const run = await LabRun.up(

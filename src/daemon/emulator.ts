@@ -111,7 +111,8 @@ export class Emulator implements EmulatorControl {
   async setLink(name: string, change: LinkChange): Promise<{ before: LinkStatus; after: LinkStatus }> {
     const before = this.#links.get(name);
     if (!before) throw new BpfError('ENXIO', `there is no link ${name}`);
-    for (const { worker, command } of this.#links.change(name, change)) await this.#host.send(worker, [command]);
+    for (const { worker, command } of this.#links.change(name, change))
+      await this.#host.send(worker, [command]);
     return { before, after: this.#links.get(name)! };
   }
 
@@ -188,7 +189,10 @@ export class Emulator implements EmulatorControl {
   async #write(entry: RegisteredInterface, frame: Uint8Array): Promise<void> {
     const limit = entry.definition.mtu + (entry.linkType === LINKTYPE_ETHERNET ? 14 : 0);
     if (frame.length > limit) {
-      throw new BpfError('EMSGSIZE', `a frame of ${frame.length} bytes exceeds the ${limit} of ${entry.name}`);
+      throw new BpfError(
+        'EMSGSIZE',
+        `a frame of ${frame.length} bytes exceeds the ${limit} of ${entry.name}`,
+      );
     }
     if (frame.length === 0) throw new BpfError('EINVAL', 'an empty frame cannot be sent');
     // The worker that carries frames to an interface is the one that counts what is written to it.

@@ -9,9 +9,9 @@ import { resolveFilter } from '../control/filter.ts';
 import { VERSION } from '../control/package.ts';
 import { openDevice } from '../device/open.ts';
 import { playCapture, recordCapture } from '../device/pcap.ts';
+import { claimLab } from '../lab/claim.ts';
 import type { Lab } from '../lab/model.ts';
 import { Nodes } from '../lab/namespaces.ts';
-import { claimLab } from '../lab/claim.ts';
 import { CONTROL_OWNER, DEFAULT_BUFFER_BYTES, DEFAULT_READ_TIMEOUT_MS } from './contract.ts';
 import { Emulator, type OpenPort } from './emulator.ts';
 
@@ -147,7 +147,9 @@ export class LabRun {
       });
       if (definition.write === undefined) continue;
       const capture = this.captures.of(descriptor);
-      capture.on({ onError: (error) => this.#options.log.error({ err: error }, 'a capture file was given up') });
+      capture.on({
+        onError: (error) => this.#options.log.error({ err: error }, 'a capture file was given up'),
+      });
       await capture.toFile(definition.write);
     }
   }

@@ -1,6 +1,7 @@
 /** A child process of the demo: its output line by line, and an end that does come. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { CliError } from '../cli/errors.ts';
 
 /** How long a child may take to end by itself before it is killed. */
 const PATIENCE_MS = 15_000;
@@ -57,8 +58,8 @@ export class Child {
   }
 
   /** What to tell the user when it did not do what it was for. */
-  failure(): Error {
-    return new Error(`${this.#name} failed: ${this.#stderr.trim() || 'it said nothing'}`);
+  failure(): CliError {
+    return new CliError(`${this.#name} failed: ${this.#stderr.trim() || 'it said nothing'}`);
   }
 
   /** Asks it to end, and sees to it that it does. */

@@ -41,7 +41,7 @@ export class KernelStage implements Stage {
     this.#signal = signal;
     const socket = join(this.#folder, 'control.sock');
     this.client = new ControlClient(socket);
-    const options = ['--socket', socket, '--metrics', '127.0.0.1:0', '--json'];
+    const options = ['--socket', socket, '--metrics', '127.0.0.1:0', '--log-level', 'warn', '--json'];
     this.#daemon = new Child('taplab up', process.execPath, [CLI, 'up', labFile, ...options]);
   }
 

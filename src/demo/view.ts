@@ -66,13 +66,18 @@ export class LiveView {
 
 function directionRow(now: DirectionStatus, before: DirectionStatus | undefined): string[] {
   return [
-    `${now.from} → ${now.to}`,
+    `${nodeOf(now.from)} → ${nodeOf(now.to)}`,
     count(now.delivered.frames - (before?.delivered.frames ?? 0)),
     si((now.delivered.bytes - (before?.delivered.bytes ?? 0)) * 8, 'bit/s'),
     si(now.queueBytes, 'B'),
     count(now.delayed),
     count(lost(now)),
   ];
+}
+
+/** `client` of `client:eth0`. */
+function nodeOf(interfaceName: string): string {
+  return interfaceName.slice(0, interfaceName.indexOf(':'));
 }
 
 function line({ second, link, descriptors }: Sample, before: Sample | undefined): string {

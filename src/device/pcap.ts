@@ -7,8 +7,8 @@ import { finished } from 'node:stream/promises';
 import { openCaptureFile } from '../capture/capture-file.ts';
 import { pcapHeader, pcapRecord } from '../capture/pcap-writer.ts';
 import { readCapture } from '../capture/reader.ts';
-import type { MemoryDevice } from './memory.ts';
 import { LINKTYPE_ETHERNET } from './link-type.ts';
+import type { MemoryDevice } from './memory.ts';
 
 /** The clock of a virtual lab. */
 export type VirtualTime = { nowNs(): number; at(deadlineNs: number, action: () => void): void };
@@ -24,7 +24,9 @@ export async function playCapture(file: string, device: MemoryDevice, time: Virt
   try {
     for await (const packet of readCapture(createReadStream(file))) {
       if (packet.linkType !== LINKTYPE_ETHERNET) {
-        throw new Error(`its link type is ${packet.linkType}; only Ethernet (${LINKTYPE_ETHERNET}) can be played`);
+        throw new Error(
+          `its link type is ${packet.linkType}; only Ethernet (${LINKTYPE_ETHERNET}) can be played`,
+        );
       }
       first ??= packet;
       const offsetNs = (packet.seconds - first.seconds) * 1e9 + packet.nanoseconds - first.nanoseconds;
@@ -32,7 +34,9 @@ export async function playCapture(file: string, device: MemoryDevice, time: Virt
       count++;
     }
   } catch (error) {
-    throw new Error(`play ${file}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new Error(`play ${file}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
   return count;
 }
@@ -52,7 +56,8 @@ export async function recordCapture(
     const nowNs = Math.round(time.nowNs());
     const seconds = Math.floor(nowNs / 1e9);
     const stamp = { seconds, nanoseconds: nowNs - seconds * 1e9 };
-    if (!sink.destroyed) sink.write(pcapRecord({ ...stamp, wireLength: bytes.length, bytes, direction: 'out' }));
+    if (!sink.destroyed)
+      sink.write(pcapRecord({ ...stamp, wireLength: bytes.length, bytes, direction: 'out' }));
   };
   return async () => {
     device.onFrame = () => {};

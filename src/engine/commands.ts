@@ -45,30 +45,29 @@ export interface CommandTarget {
   stop(): void;
 }
 
-/** Carries out one command, between two frames. */
+/** Carries out one command, between two frames. Throws when it cannot be done. */
 export function execute(target: CommandTarget, command: Command): void {
   const { plane } = target;
   switch (command.do) {
     case 'port': {
-      const { index, mtu, ethernet } = command;
-      const port = plane.addPort(index, target.device(index, command.fd), mtu, ethernet);
-      if (command.reads) target.watch(port);
-      return;
+      const { index, fd, mtu, ethernet, reads } = command;
+      const port = plane.addPort(index, target.device(index, fd), mtu, ethernet);
+      if (reads) target.watch(port);
+      break;
     }
-    case 'connect':
-      return plane.connect(
-        command.direction,
-        command.from,
-        command.to,
-        command.settings,
-        command.seed,
-        command.path,
-      );
+    case 'connect': {
+      const { direction, from, to, settings, seed, path } = command;
+      plane.connect(direction, from, to, settings, seed, path);
+      break;
+    }
     case 'set':
-      return plane.set(command.direction, command.settings);
+      plane.set(command.direction, command.settings);
+      break;
     case 'write':
-      return plane.write(command.index, Buffer.from(command.base64, 'base64'));
+      plane.write(command.index, Buffer.from(command.base64, 'base64'));
+      break;
     case 'stop':
-      return target.stop();
+      target.stop();
+      break;
   }
 }

@@ -8,21 +8,15 @@
  * worker also writes to the far device.
  */
 import { type Arena, FIRST_WORKER } from '../arena/arena.ts';
-import type { Stamp } from '../bpf/buffers.ts';
 import { bpfPeersPresent, bpfTap } from '../bpf/bpf-if.ts';
+import type { Stamp } from '../bpf/buffers.ts';
 import { DIRECTION_IN, DIRECTION_OUT } from '../bpf/record.ts';
 import { type Device, GONE, NO_CARRIER, NO_FRAME } from '../device/device.ts';
 import { LinkDirection } from '../link/direction.ts';
 import { createRandom } from '../link/random.ts';
 import type { DropReason, LinkSettings } from '../link/settings.ts';
 import type { Clock } from './clock.ts';
-import {
-  INTERFACE_UP,
-  RECEIVE_BYTES,
-  RECEIVE_FRAMES,
-  TRANSMIT_BYTES,
-  TRANSMIT_FRAMES,
-} from './counters.ts';
+import { INTERFACE_UP, RECEIVE_BYTES, RECEIVE_FRAMES, TRANSMIT_BYTES, TRANSMIT_FRAMES } from './counters.ts';
 import { FramePool } from './frame-pool.ts';
 import { Scheduler } from './scheduler.ts';
 
@@ -72,7 +66,14 @@ export class DataPlane {
   }
 
   /** Starts to carry frames from one port to the other. */
-  connect(direction: number, from: number, to: number, settings: LinkSettings, seed: number, path: string): void {
+  connect(
+    direction: number,
+    from: number,
+    to: number,
+    settings: LinkSettings,
+    seed: number,
+    path: string,
+  ): void {
     const [near, far] = [this.#ports.get(from)!, this.#ports.get(to)!];
     const { pool, scheduler } = this;
     const link = new LinkDirection(

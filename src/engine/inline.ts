@@ -34,8 +34,8 @@ export class InlineHost implements PlaneHost, CommandTarget {
 
   /** The memory device behind an interface. */
   memoryDevice(index: number): MemoryDevice {
-    let device = this.#devices.get(index);
-    if (!device) this.#devices.set(index, (device = new MemoryDevice(this.#arena)));
+    const device = this.#devices.get(index) ?? new MemoryDevice(this.#arena);
+    this.#devices.set(index, device);
     return device;
   }
 

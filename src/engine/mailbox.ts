@@ -111,7 +111,8 @@ function mailOffset(arena: Arena, worker: number): number {
 
 function writeMail(arena: Arena, worker: number, bytes: Uint8Array): void {
   const offset = mailOffset(arena, worker);
-  if (bytes.length > MAILBOX_BYTES - 4) throw new RangeError(`a command of ${bytes.length} bytes is too long`);
+  if (bytes.length > MAILBOX_BYTES - 4)
+    throw new RangeError(`a command of ${bytes.length} bytes is too long`);
   arena.i32[offset >>> 2] = bytes.length;
   arena.u8.set(bytes, offset + 4);
 }
@@ -121,4 +122,3 @@ function readMail(arena: Arena, worker: number): Uint8Array {
   const offset = mailOffset(arena, worker);
   return arena.u8.slice(offset + 4, offset + 4 + arena.i32[offset >>> 2]!);
 }
-

@@ -75,7 +75,8 @@ export class Scheduler implements Timers {
     for (;;) {
       let child = 2 * hole + 1;
       if (child >= last) break;
-      if (child + 1 < last && this.#isBefore(child + 1, this.#deadlines[child]!, this.#order[child]!)) child++;
+      if (child + 1 < last && this.#isBefore(child + 1, this.#deadlines[child]!, this.#order[child]!))
+        child++;
       if (!this.#isBefore(child, deadlineNs, order)) break;
       this.#move(child, hole);
       hole = child;

@@ -20,7 +20,12 @@ import type { WorkerSettings } from './worker.ts';
 /** What is written to an eventfd to wake its reader: the number 1, 64 bits. */
 const ONE = new Int32Array([1, 0]);
 
-type Thread = { readonly worker: Worker; readonly eventfd: number; readonly sender: CommandSender; exited: Promise<void> };
+type Thread = {
+  readonly worker: Worker;
+  readonly eventfd: number;
+  readonly sender: CommandSender;
+  exited: Promise<void>;
+};
 
 export class ThreadHost implements PlaneHost {
   readonly #arena: Arena;

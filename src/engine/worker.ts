@@ -5,13 +5,7 @@
  * the control thread sees the worker exit (engine/threads.ts).
  */
 import { workerData } from 'node:worker_threads';
-import {
-  Arena,
-  type ArenaHandle,
-  FIRST_WORKER,
-  THREAD_EVENT,
-  THREAD_TURNS,
-} from '../arena/arena.ts';
+import { Arena, type ArenaHandle, FIRST_WORKER, THREAD_EVENT, THREAD_TURNS } from '../arena/arena.ts';
 import type { Stamp } from '../bpf/buffers.ts';
 import type { Device } from '../device/device.ts';
 import { FdDevice } from '../device/fd.ts';
@@ -31,7 +25,11 @@ import { INTERFACE_UP } from './counters.ts';
 import { DataPlane, type Port } from './data-plane.ts';
 import { takeCommands } from './mailbox.ts';
 
-export type WorkerSettings = { readonly arena: ArenaHandle; readonly worker: number; readonly eventfd: number };
+export type WorkerSettings = {
+  readonly arena: ArenaHandle;
+  readonly worker: number;
+  readonly eventfd: number;
+};
 
 /** struct pollfd: int fd, short events, short revents. */
 const POLLFD_WORDS = 2;

@@ -12,6 +12,8 @@ import { type Prefix, parsePrefix, splitEndpoint } from './names.ts';
 import { splitRoute } from './schema.ts';
 
 type Map_ = Record<string, unknown>;
+/** What endpoints may refer to. */
+type Names = { readonly interfaces: ReadonlyMap<string, Known>; readonly nodes: ReadonlySet<string> };
 type Known = { readonly device: string; readonly path: Path };
 
 /** IPv6 needs links of at least this MTU (RFC 8200, section 5). */
@@ -27,8 +29,9 @@ export function referenceProblems(lab: unknown): Problem[] {
   const problems: Problem[] = [];
   const file = mapOf(lab);
   const interfaces = collectInterfaces(file, problems);
-  checkLinks(file, interfaces, problems);
-  checkDescriptors(file, interfaces, problems);
+  const names = { interfaces, nodes: new Set(Object.keys(mapOf(file.nodes))) };
+  checkLinks(file, names, problems);
+  checkDescriptors(file, names, problems);
   checkClock(interfaces, problems);
   return problems;
 }
@@ -116,28 +119,24 @@ function checkRoutes(node: unknown, path: Path, subnets: readonly Prefix[], prob
 }
 
 /** Reports an interface name that means nothing; true when it is known. */
-function checkKnown(
-  text: string,
-  path: Path,
-  known: ReadonlyMap<string, Known>,
-  problems: Problem[],
-): boolean {
+function checkKnown(text: string, path: Path, { interfaces, nodes }: Names, problems: Problem[]): boolean {
   const endpoint = splitEndpoint(text);
   if (endpoint === undefined) return false;
-  if (known.has(text)) return true;
-  const names = [...known.keys()].map((name) => splitEndpoint(name) ?? { node: '', device: '' });
-  const devices = names.filter(({ node }) => node === endpoint.node).map(({ device }) => device);
-  const message =
-    devices.length > 0
-      ? `node "${endpoint.node}" has no interface "${endpoint.device}"${
-          didYouMean(endpoint.device, devices) || `; it has ${devices.join(', ')}`
-        }`
-      : `no interface "${text}"${didYouMean(text, known.keys())}`;
+  if (interfaces.has(text)) return true;
+  const { node, device } = endpoint;
+  const devices = [...interfaces.keys()].flatMap((name) => {
+    const other = splitEndpoint(name);
+    return other?.node === node ? [other.device] : [];
+  });
+  const has = devices.length > 0 ? devices.join(', ') : 'none';
+  const message = nodes.has(node)
+    ? `node "${node}" has no interface "${device}"${didYouMean(device, devices) || `; it has ${has}`}`
+    : `no node "${node}"${didYouMean(node, nodes)}`;
   problems.push({ path, at: 'value', message });
   return false;
 }
 
-function checkLinks(file: Map_, known: ReadonlyMap<string, Known>, problems: Problem[]): void {
+function checkLinks(file: Map_, known: Names, problems: Problem[]): void {
   const users = new Map<string, string>();
   const names = new Map<string, number>();
   for (const [i, value] of listOf(file.links).entries()) {
@@ -161,7 +160,7 @@ function checkLinks(file: Map_, known: ReadonlyMap<string, Known>, problems: Pro
         problems.push({ path, at: 'value', message: `${end} is used twice, in ${user} and in ${shown}` });
       }
       users.set(end, shown);
-      kinds.push({ text: end, kind: known.get(end)!.device });
+      kinds.push({ text: end, kind: known.interfaces.get(end)!.device });
     }
     const [a, b] = kinds;
     if (a !== undefined && b !== undefined && (a.kind === 'tun') !== (b.kind === 'tun')) {
@@ -173,7 +172,7 @@ function checkLinks(file: Map_, known: ReadonlyMap<string, Known>, problems: Pro
   }
 }
 
-function checkDescriptors(file: Map_, known: ReadonlyMap<string, Known>, problems: Problem[]): void {
+function checkDescriptors(file: Map_, known: Names, problems: Problem[]): void {
   const files = new Map<string, number>();
   for (const [i, value] of listOf(file.descriptors).entries()) {
     const descriptor = mapOf(value);

@@ -19,7 +19,10 @@ export class Delay implements TimedStage {
   }
 
   push(frame: number, nowNs: number): void {
-    if (this.delayNs === 0 && this.jitterNs === 0) return this.#next.push(frame, nowNs);
+    if (this.delayNs === 0 && this.jitterNs === 0) {
+      this.#next.push(frame, nowNs);
+      return;
+    }
     const jitterNs = this.jitterNs === 0 ? 0 : this.jitterNs * (2 * this.#random() - 1);
     this.#timers.at(nowNs + Math.max(0, this.delayNs + jitterNs), this, frame);
   }

@@ -71,7 +71,10 @@ export class LinkDirection implements Stage {
   push(frame: number, nowNs: number): void {
     const { counters, frames } = this.#context;
     const reason = this.#context.deliver(frame, nowNs);
-    if (reason !== undefined) return this.drop(frame, reason);
+    if (reason !== undefined) {
+      this.drop(frame, reason);
+      return;
+    }
     counters[DELIVERED_FRAMES]!++;
     counters[DELIVERED_BYTES]! += frames.length[frame]!;
     if (nowNs > frames.arrivedNs[frame]!) counters[DELAYED_FRAMES]!++;

@@ -44,21 +44,10 @@ export class Rate implements TimedStage {
   }
 
   push(frame: number, nowNs: number): void {
-    if (this.#bitsPerSecond === 0 && this.#head === NONE) return this.#next.push(frame, nowNs);
-    const counters = this.#counters;
-    const length = this.#frames.length[frame]!;
-    if (counters[QUEUE_BYTES]! + length > this.limitBytes) return this.#drop(frame, 'queue');
-    counters[QUEUE_BYTES]! += length;
-    counters[QUEUE_FRAMES]!++;
-    this.#frames.next[frame] = NONE;
-    if (this.#head === NONE) {
-      this.#head = frame;
-      this.#tail = frame;
-      this.#serialize(frame, nowNs);
-    } else {
-      this.#frames.next[this.#tail] = frame;
-      this.#tail = frame;
-    }
+    const fits = this.#counters[QUEUE_BYTES]! + this.#frames.length[frame]! <= this.limitBytes;
+    if (this.#bitsPerSecond === 0 && this.#head === NONE) this.#next.push(frame, nowNs);
+    else if (fits) this.#enqueue(frame, nowNs);
+    else this.#drop(frame, 'queue');
   }
 
   due(frame: number, deadlineNs: number): void {
@@ -69,6 +58,21 @@ export class Rate implements TimedStage {
     this.#counters[QUEUE_BYTES]! -= this.#frames.length[frame]!;
     this.#counters[QUEUE_FRAMES]!--;
     this.#next.push(frame, deadlineNs);
+  }
+
+  #enqueue(frame: number, nowNs: number): void {
+    const counters = this.#counters;
+    counters[QUEUE_BYTES]! += this.#frames.length[frame]!;
+    counters[QUEUE_FRAMES]!++;
+    this.#frames.next[frame] = NONE;
+    if (this.#head === NONE) {
+      this.#head = frame;
+      this.#tail = frame;
+      this.#serialize(frame, nowNs);
+    } else {
+      this.#frames.next[this.#tail] = frame;
+      this.#tail = frame;
+    }
   }
 
   #serialize(frame: number, startNs: number): void {

@@ -45,7 +45,8 @@ function setUp() {
   return { arena, heap, table, attachment, tap, sent };
 }
 
-const numbers = (batch: Uint8Array | undefined): number[] => [...frames(batch!)].map((each) => each.bytes[0]!);
+const numbers = (batch: Uint8Array | undefined): number[] =>
+  [...frames(batch!)].map((each) => each.bytes[0]!);
 
 describe('peers present', () => {
   it('is true exactly while something is attached', async () => {
@@ -89,7 +90,11 @@ describe('a descriptor', () => {
     tap(2, DIRECTION_IN);
     tap(3, DIRECTION_OUT);
     expect(descriptor.status()).toMatchObject({ received: 3, accepted: 3 });
-    expect([...frames((await descriptor.read())!)].map((each) => each.direction)).toEqual(['out', 'out', 'out']);
+    expect([...frames((await descriptor.read())!)].map((each) => each.direction)).toEqual([
+      'out',
+      'out',
+      'out',
+    ]);
   });
 
   it('counts as received what the filter rejects', async () => {
@@ -126,7 +131,10 @@ describe('a descriptor', () => {
     const descriptor = await table.attach(attachment, { ...options, bufferBytes: 2 * RECORD_BYTES });
     const reads = [descriptor.read(), descriptor.read()];
     tap(4);
-    expect((await Promise.all(reads)).map(numbers)).toEqual([[0, 1], [2, 3]]);
+    expect((await Promise.all(reads)).map(numbers)).toEqual([
+      [0, 1],
+      [2, 3],
+    ]);
   });
 
   it('resets buffers and counters when the filter is set, not when it is set with keep', async () => {
@@ -165,17 +173,22 @@ describe('a descriptor', () => {
 
   it('cannot be attached to an interface that has gone since it was looked up', async () => {
     const { arena, heap, table, attachment } = setUp();
-    await expect(table.attach({ ...attachment, generation: 1 }, options)).rejects.toMatchObject({ code: 'ENXIO' });
+    await expect(table.attach({ ...attachment, generation: 1 }, options)).rejects.toMatchObject({
+      code: 'ENXIO',
+    });
     expect(bpfPeersPresent(arena, 0)).toBe(false);
     expect(heap.usedBytes).toBe(0);
   });
 
   it('is refused with ENOBUFS when records or memory run out, EINVAL for a wrong buffer size', async () => {
     const { table, attachment } = setUp();
-    await expect(table.attach(attachment, { ...options, bufferBytes: 31 })).rejects.toMatchObject({ code: 'EINVAL' });
-    await expect(table.attach(attachment, { ...options, bufferBytes: 2 ** 20 })).rejects.toMatchObject({ code: 'ENOBUFS' });
+    await expect(table.attach(attachment, { ...options, bufferBytes: 31 })).rejects.toMatchObject({
+      code: 'EINVAL',
+    });
+    await expect(table.attach(attachment, { ...options, bufferBytes: 2 ** 20 })).rejects.toMatchObject({
+      code: 'ENOBUFS',
+    });
     for (let i = 0; i < 4; i++) await table.attach(attachment, options);
     await expect(table.attach(attachment, options)).rejects.toThrow(/all 4 descriptors/);
   });
 });
-

@@ -4,7 +4,10 @@ import { Scheduler } from '../../src/engine/scheduler.ts';
 
 const recorder = () => {
   const seen: [number, number][] = [];
-  const stage = { push() {}, due: (frame: number, deadlineNs: number) => void seen.push([deadlineNs, frame]) };
+  const stage = {
+    push() {},
+    due: (frame: number, deadlineNs: number) => void seen.push([deadlineNs, frame]),
+  };
   return { seen, stage };
 };
 
@@ -13,7 +16,7 @@ it('carries out deadlines in order, equal ones in the order they came, growing w
     fc.property(fc.array(fc.nat({ max: 20 }), { maxLength: 200 }), (deadlines) => {
       const scheduler = new Scheduler(4);
       const { seen, stage } = recorder();
-      deadlines.forEach((deadline, frame) => scheduler.at(deadline, stage, frame));
+      for (const [frame, deadline] of deadlines.entries()) scheduler.at(deadline, stage, frame);
       scheduler.run(20, deadlines.length);
       const expected = deadlines.map((deadline, frame): [number, number] => [deadline, frame]);
       expect(seen).toEqual(expected.sort((a, b) => a[0] - b[0]));
@@ -29,6 +32,9 @@ it('does nothing early, and no more than it is told', () => {
   scheduler.run(9, 10);
   expect(seen).toEqual([]);
   scheduler.run(100, 2);
-  expect(seen).toEqual([[10, 10], [20, 20]]);
+  expect(seen).toEqual([
+    [10, 10],
+    [20, 20],
+  ]);
   expect(scheduler.nextDeadlineNs).toBe(30);
 });

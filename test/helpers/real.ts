@@ -10,10 +10,8 @@ import { promisify } from 'node:util';
 import { distPath } from './dist.ts';
 
 /** Runs a program to its end; rejects when it fails. */
-export const run: (
-  file: string,
-  args: readonly string[],
-) => Promise<{ stdout: string; stderr: string }> = promisify(execFile);
+export const run: (file: string, args: readonly string[]) => Promise<{ stdout: string; stderr: string }> =
+  promisify(execFile);
 
 /** Why tests on real devices cannot run here; undefined when they can. Printed once. */
 export const noRealDevices: string | undefined = (() => {
@@ -80,7 +78,11 @@ ${extra}`;
 }
 
 /** Brings a lab up and waits until it can be used. Give `stop()` or killLab() to the test's clean-up. */
-export async function startLab(name: string, yaml: string, args: readonly string[] = []): Promise<RunningLab> {
+export async function startLab(
+  name: string,
+  yaml: string,
+  args: readonly string[] = [],
+): Promise<RunningLab> {
   const directory = mkdtempSync(join(tmpdir(), `taplab-${name}-`));
   const file = join(directory, 'lab.yaml');
   const socket = join(directory, 'control.sock');
@@ -164,7 +166,10 @@ export async function removeNamespaces(name: string): Promise<void> {
 }
 
 /** Waits until `condition` holds; throws after `timeoutMs`. */
-export async function eventually(condition: () => boolean | Promise<boolean>, timeoutMs = 5_000): Promise<void> {
+export async function eventually(
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs = 5_000,
+): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`still not so after ${timeoutMs} ms: ${condition}`);

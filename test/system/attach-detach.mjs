@@ -12,7 +12,8 @@ function call(method, path, body) {
         text += chunk;
       });
       response.on('end', () => {
-        if (response.statusCode >= 300) reject(new Error(`${method} ${path}: ${response.statusCode} ${text}`));
+        if (response.statusCode >= 300)
+          reject(new Error(`${method} ${path}: ${response.statusCode} ${text}`));
         else resolve(text === '' ? undefined : JSON.parse(text));
       });
     });
@@ -23,7 +24,10 @@ function call(method, path, body) {
 
 let matched = 0;
 for (let i = 0; i < Number(times); i++) {
-  const { id } = await call('POST', `/v1/interfaces/${name}/descriptors`, { filter: '@udp', bufferBytes: 65536 });
+  const { id } = await call('POST', `/v1/interfaces/${name}/descriptors`, {
+    filter: '@udp',
+    bufferBytes: 65536,
+  });
   await new Promise((resolve) => setTimeout(resolve, 1));
   matched += (await call('GET', `/v1/descriptors/${id}`)).accepted;
   await call('DELETE', `/v1/descriptors/${id}`);

@@ -1,6 +1,5 @@
 /** The whole path on real TAP devices, between processes. */
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { join } from 'node:path';
@@ -21,6 +20,7 @@ import {
   taplab,
   uniqueLabName,
 } from '../helpers/real.ts';
+import { exit, output, pingMs } from '../helpers/traffic.ts';
 
 const script = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 
@@ -37,18 +37,6 @@ async function pair(extra = '', impair = '{}', args: readonly string[] = []): Pr
   const lab = await startLab(name, pairYaml(name, extra, impair), args);
   running.push(lab);
   return lab;
-}
-
-const exit = (child: ReturnType<typeof spawn>): Promise<number | null> =>
-  new Promise((resolve) => child.on('exit', resolve));
-
-async function output(child: ReturnType<typeof spawn>): Promise<string> {
-  let text = '';
-  child.stdout!.on('data', (chunk) => {
-    text += chunk;
-  });
-  expect(await exit(child)).toBe(0);
-  return text;
 }
 
 /** Numbers of the test's datagrams in a capture, after a check of every byte of the payload. */
@@ -70,7 +58,8 @@ async function packetsOf(source: AsyncIterable<Uint8Array>): Promise<CapturePack
 }
 
 /** `udp dst port 9999` for Ethernet and IPv4 without options. */
-const PORT_9999 = 'ldh [12]\njne #0x800, no\nldb [23]\njne #17, no\nldh [36]\njne #9999, no\nret #262144\nno: ret #0';
+const PORT_9999 =
+  'ldh [12]\njne #0x800, no\nldb [23]\njne #17, no\nldh [36]\njne #9999, no\nret #262144\nno: ret #0';
 
 describe.skipIf(noRealDevices)('a lab on real TAP devices', () => {
   it('captures every frame once and in order while two processes attach and detach', async () => {
@@ -80,9 +69,12 @@ describe.skipIf(noRealDevices)('a lab on real TAP devices', () => {
       program: PORT_9999,
     });
     const stream = new Promise<CapturePacket[]>((resolve, reject) => {
-      httpRequest({ socketPath: lab.socket, path: `/v1/descriptors/${id}/stream?format=pcapng` }, (response) => {
-        packetsOf(response).then(resolve, reject);
-      }).end();
+      httpRequest(
+        { socketPath: lab.socket, path: `/v1/descriptors/${id}/stream?format=pcapng` },
+        (response) => {
+          packetsOf(response).then(resolve, reject);
+        },
+      ).end();
     });
     const clients = ['a:eth0', 'b:eth0'].map((name) =>
       output(
@@ -153,7 +145,9 @@ describe.skipIf(noRealDevices)('a lab on real TAP devices', () => {
     const lab = await pair();
     await lab.request('POST', '/v1/interfaces/b:eth0/descriptors', { filter: '@udp' });
     await exit(lab.spawnIn('a', script('send-numbers.mjs'), '198.18.0.2', '200'));
-    await eventually(async () => (await lab.request<InterfaceStatus>('GET', '/v1/interfaces/b:eth0')).transmit.frames > 200);
+    await eventually(
+      async () => (await lab.request<InterfaceStatus>('GET', '/v1/interfaces/b:eth0')).transmit.frames > 200,
+    );
     const text = await (await fetch(lab.metrics)).text();
     const value = (name: string, ...labels: string[]): number => {
       const line = text
@@ -163,7 +157,9 @@ describe.skipIf(noRealDevices)('a lab on real TAP devices', () => {
     };
     const status = await lab.request<InterfaceStatus>('GET', '/v1/interfaces/a:eth0');
     expect(value('taplab_interface_receive_frames_total', 'interface="a:eth0"')).toBeGreaterThanOrEqual(200);
-    expect(value('taplab_interface_receive_frames_total', 'interface="a:eth0"')).toBeLessThanOrEqual(status.receive.frames);
+    expect(value('taplab_interface_receive_frames_total', 'interface="a:eth0"')).toBeLessThanOrEqual(
+      status.receive.frames,
+    );
     expect(value('taplab_bpf_accepted_total', 'interface="b:eth0"')).toBe(200);
     expect(value('taplab_bpf_received_total', 'interface="b:eth0"')).toBeGreaterThan(200);
     expect(value('taplab_link_drops_total', 'link="ab"', 'direction="forward"', 'reason="loss"')).toBe(0);
@@ -172,7 +168,9 @@ describe.skipIf(noRealDevices)('a lab on real TAP devices', () => {
 
   it('lets readers of a deleted interface read to the end, and goes on', async () => {
     const lab = await pair();
-    const { id } = await lab.request<{ id: number }>('POST', '/v1/interfaces/b:eth0/descriptors', { filter: '@udp' });
+    const { id } = await lab.request<{ id: number }>('POST', '/v1/interfaces/b:eth0/descriptors', {
+      filter: '@udp',
+    });
     await exit(lab.spawnIn('a', script('send-numbers.mjs'), '198.18.0.2', '50'));
     await run('ip', ['-n', lab.namespace('b'), 'link', 'del', 'eth0']);
     await eventually(async () => !(await lab.request<InterfaceStatus>('GET', '/v1/interfaces/b:eth0')).up);
@@ -182,7 +180,9 @@ describe.skipIf(noRealDevices)('a lab on real TAP devices', () => {
       }).end();
     });
     expect(numbersIn(packets.filter(({ bytes }) => bytes[36] === 9999 >> 8))).toHaveLength(50);
-    await expect(lab.request('POST', '/v1/interfaces/b:eth0/descriptors', {})).rejects.toThrow(/b:eth0 is gone/);
+    await expect(lab.request('POST', '/v1/interfaces/b:eth0/descriptors', {})).rejects.toThrow(
+      /b:eth0 is gone/,
+    );
     expect((await lab.request<InterfaceStatus>('GET', '/v1/interfaces/a:eth0')).up).toBe(true);
   });
 });
@@ -222,7 +222,9 @@ describe.skipIf(noRealDevices)('bringing a lab up and down', () => {
     const name = uniqueLabName();
     await run('ip', ['netns', 'add', `taplab-${name}-b`]);
     try {
-      await expect(startLab(name, pairYaml(name))).rejects.toThrow(new RegExp(`taplab-${name}-b.*ip netns del`, 's'));
+      await expect(startLab(name, pairYaml(name))).rejects.toThrow(
+        new RegExp(`taplab-${name}-b.*ip netns del`, 's'),
+      );
       expect(await namespacesOf(name)).toEqual([`taplab-${name}-b`]);
     } finally {
       await removeNamespaces(name);
@@ -242,20 +244,6 @@ describe.skipIf(noRealDevices)('bringing a lab up and down', () => {
     await eventually(() => lab.daemon.exitCode === 0);
   });
 });
-
-/** Median round trip of a few UDP echoes, in ms. */
-async function pingMs(lab: RunningLab): Promise<number> {
-  const traffic = fileURLToPath(new URL('../../dist/src/demo/traffic.js', import.meta.url));
-  const server = lab.spawnIn('b', traffic, 'serve');
-  try {
-    await once(server.stdout!, 'data'); // it says so when it listens
-    const text = await output(lab.spawnIn('a', traffic, 'ping', '198.18.0.2', '--count', '9', '--interval', '20'));
-    return JSON.parse(text.trim().split('\n').at(-1)!).rttMs.median as number;
-  } finally {
-    server.kill('SIGTERM');
-    await exit(server);
-  }
-}
 
 /** The pid of the daemon of a lab, as soon as there is one. */
 async function findDaemon(name: string): Promise<number> {

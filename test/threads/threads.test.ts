@@ -1,7 +1,14 @@
 /** The lock and the bpf_if on real threads over shared memory. */
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
-import { Arena, CONTROL_THREAD, FIRST_WORKER, THREAD_ALIVE, THREAD_DEAD, THREAD_STATE } from '../../src/arena/arena.ts';
+import {
+  Arena,
+  CONTROL_THREAD,
+  FIRST_WORKER,
+  THREAD_ALIVE,
+  THREAD_DEAD,
+  THREAD_STATE,
+} from '../../src/arena/arena.ts';
 import { Heap } from '../../src/arena/heap.ts';
 import { lockAsync, unlock } from '../../src/arena/mutex.ts';
 import { bpfPeersPresent } from '../../src/bpf/bpf-if.ts';
@@ -23,7 +30,13 @@ function setUp(workers: number) {
     Atomics.store(arena.i32, arena.threadWord(FIRST_WORKER + i, THREAD_STATE), THREAD_ALIVE);
   }
   const start = (index: number, job: string, more: object = {}): { done: Promise<unknown> } => {
-    const workerData = { dist: `${ROOT}/dist`, job, handle: arena.handle, self: FIRST_WORKER + index, ...more };
+    const workerData = {
+      dist: `${ROOT}/dist`,
+      job,
+      handle: arena.handle,
+      self: FIRST_WORKER + index,
+      ...more,
+    };
     const worker = new Worker(new URL('./tapper.mjs', import.meta.url), { workerData });
     return {
       done: new Promise((resolve, reject) => {
@@ -105,7 +118,11 @@ describe('a bpf_if under fire', () => {
     expect(next).toEqual(counts.map((each) => each.tapped));
     expect(cycles).toBeGreaterThan(20);
     const { received, accepted, dropped } = constant.status();
-    expect({ received, accepted, dropped }).toEqual({ received: 2 * FRAMES, accepted: 2 * FRAMES, dropped: 0 });
+    expect({ received, accepted, dropped }).toEqual({
+      received: 2 * FRAMES,
+      accepted: 2 * FRAMES,
+      dropped: 0,
+    });
     await constant.close();
     expect(bpfPeersPresent(arena, 0)).toBe(false);
     expect(heap.usedBytes).toBe(0);

@@ -5,6 +5,7 @@ import type { Writable } from 'node:stream';
 import { Command, Option } from 'commander';
 import type { Direction } from '../../bpf/record.ts';
 import { CAPTURE_FORMATS, type CaptureFormat } from '../../capture/formats.ts';
+import { ConnectionError } from '../../control/client.ts';
 import type { DescriptorResource } from '../../control/schemas/resources.ts';
 import { directionOption, filterBody, size, wholeNumber } from '../arguments.ts';
 import type { Context } from '../context.ts';
@@ -118,6 +119,8 @@ async function capture(
   terminal.say(
     `capturing on ${descriptor.interface}, filter: ${descriptor.filter || 'every frame'}; Ctrl-C ends it`,
   );
+  // A file that cannot be written any further ends the capture; without a listener it would end the process.
+  if (output.isFile) output.sink.on('error', (error) => stream.destroy(error));
   try {
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       const passing = counter.push(chunk);
@@ -127,6 +130,10 @@ async function capture(
       if (counter.full) stop();
     }
     if (output.isFile) await new Promise<void>((resolve) => output.sink.end(resolve));
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ECONNRESET') throw new ConnectionError(client.socketPath, code);
+    throw new CliError(`the capture ended after ${plural(counter.frames, 'frame')}: ${message}`);
   } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }

@@ -103,7 +103,10 @@ function interfaceTable(terminal: Terminal, rates: Rates, before: Sample, now: S
       ...rates.of(earlier?.transmit, each.transmit),
     ];
   });
-  const columns = [...texts('INTERFACE'), ...numbers('RECEIVED', 'RATE', '', 'TRANSMITTED', 'RATE', '')];
+  const columns = [
+    ...texts('INTERFACE'),
+    ...numbers('RECEIVED', 'RATE', 'THROUGHPUT', 'TRANSMITTED', 'RATE', 'THROUGHPUT'),
+  ];
   return table(terminal, columns, rows);
 }
 
@@ -128,7 +131,7 @@ function linkTable(terminal: Terminal, rates: Rates, before: Sample, now: Sample
   });
   const columns = [
     ...texts('LINK', 'DIRECTION'),
-    ...numbers('OFFERED', 'DELIVERED', 'RATE', '', 'DELAYED', 'QUEUE', 'IN FLIGHT'),
+    ...numbers('OFFERED', 'DELIVERED', 'RATE', 'THROUGHPUT', 'DELAYED', 'QUEUE', 'IN FLIGHT'),
     ...texts('DROPS'),
   ];
   return table(terminal, columns, rows);

@@ -13,6 +13,7 @@ export class DominatorTree {
   readonly #skip: Int32Array;
   readonly #depth: Int32Array;
   readonly #firstChild: Int32Array;
+  readonly #lastChild: Int32Array;
   readonly #nextSibling: Int32Array;
 
   /** Builds the tree of blocks in topological order. */
@@ -23,6 +24,7 @@ export class DominatorTree {
     this.#skip = new Int32Array(nodes);
     this.#depth = new Int32Array(nodes);
     this.#firstChild = new Int32Array(nodes).fill(-1);
+    this.#lastChild = new Int32Array(nodes).fill(-1);
     this.#nextSibling = new Int32Array(nodes).fill(-1);
     const dominators = new Int32Array(blocks).fill(-1);
     for (const block of order) {
@@ -38,7 +40,7 @@ export class DominatorTree {
     }
   }
 
-  /** The nodes whose nearest dominator is `node`. */
+  /** The nodes whose nearest dominator is `node`, in topological order. */
   *children(node: number): Generator<number> {
     for (let child = this.#firstChild[node]!; child >= 0; child = this.#nextSibling[child]!) yield child;
   }
@@ -50,8 +52,10 @@ export class DominatorTree {
     const sameStride =
       this.#depth[parent]! - this.#depth[skip]! === this.#depth[skip]! - this.#depth[this.#skip[skip]!]!;
     this.#skip[node] = sameStride ? this.#skip[skip]! : parent;
-    this.#nextSibling[node] = this.#firstChild[parent]!;
-    this.#firstChild[parent] = node;
+    const last = this.#lastChild[parent]!;
+    if (last < 0) this.#firstChild[parent] = node;
+    else this.#nextSibling[last] = node;
+    this.#lastChild[parent] = node;
   }
 
   #commonAncestor(first: number, second: number): number {

@@ -15,6 +15,9 @@ import { Facts } from './facts.ts';
 import { liveAtEntry } from './liveness.ts';
 import type { Numbering } from './number-values.ts';
 
+/** Blocks an edge may skip in one round; bounds the time for graphs that are long chains of implied tests. */
+const MAX_STEPS = 64;
+
 /** Threads the edges of blocks in topological order; returns whether any was moved. */
 export function threadJumps(order: readonly Block[], numbering: Numbering): boolean {
   return new Threader(order, numbering).run();
@@ -44,6 +47,7 @@ class Threader {
     while (stack.length > 0) {
       const entry = stack.at(-1)!;
       if (entry.mark >= 0) {
+        this.#leave(entry.node);
         this.#facts.forget(entry.mark);
         stack.pop();
         continue;
@@ -53,6 +57,13 @@ class Threader {
       for (const child of tree.children(entry.node)) stack.push({ node: child, mark: -1 });
     }
     return this.#changed;
+  }
+
+  /** Threads an edge when what lies behind it is done, so that it meets edges already threaded. */
+  #leave(node: number): void {
+    const blocks = this.#order.length;
+    if (node < blocks) return;
+    this.#thread(this.#order[(node - blocks) >> 1] as Branch, ((node - blocks) & 1) === 0);
   }
 
   #enter(node: number): void {
@@ -69,7 +80,6 @@ class Threader {
       const { jump } = comparison;
       this.#facts.learn(jump & ~BPF_X, this.#exit(block, A), this.#operand(block), side);
     }
-    this.#thread(block, side);
   }
 
   #learnLoads(block: Branch): void {
@@ -92,7 +102,7 @@ class Threader {
   }
 
   #thread(block: Branch, side: boolean): void {
-    for (;;) {
+    for (let step = 0; step < MAX_STEPS; step++) {
       const next = side ? block.onTrue : block.onFalse;
       if (next.kind === 'verdict') return;
       const target = this.#wayOn(next);

@@ -1,0 +1,248 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runCli } from '../../src/cli/run.ts';
+import { Terminal } from '../../src/cli/terminal.ts';
+import { eventually, type Fixture, startFixture } from '../control/fixture.ts';
+
+let fixture: Fixture;
+let folder: string;
+
+beforeAll(async () => {
+  fixture = await startFixture();
+  folder = mkdtempSync(join(tmpdir(), 'taplab-cli-'));
+});
+
+afterAll(async () => {
+  await fixture.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+type Outcome = { readonly status: number; readonly out: string; readonly err: string };
+
+/** Runs a command line against the server of the fixture. */
+async function taplab(...args: string[]): Promise<Outcome> {
+  const [out, err] = [new PassThrough(), new PassThrough()];
+  const text = (stream: PassThrough): string => (stream.read() as Buffer | null)?.toString() ?? '';
+  const status = await runCli(['--socket', fixture.socketPath, ...args], new Terminal(out, err));
+  return { status, out: text(out), err: text(err) };
+}
+
+const COMMANDS = ['up', 'down', 'ps', 'stats', 'exec', 'attach', 'detach', 'dump', 'set', 'doctor'];
+
+describe('help', () => {
+  test('names every command, and goes to stdout', async () => {
+    const { status, out, err } = await taplab('--help');
+    expect([status, err]).toEqual([0, '']);
+    for (const command of COMMANDS) expect(out).toMatch(new RegExp(`^  ${command} .*[a-z]$`, 'm'));
+    expect(out).toContain('Examples:');
+  });
+
+  test.each(COMMANDS)('of %s says what it does and names the socket option', async (command) => {
+    const { status, out } = await taplab(command, '--help');
+    expect(status).toBe(0);
+    expect(out).toMatch(new RegExp(`^Usage: taplab ${command} `));
+    expect(out).toContain('--socket <path>');
+  });
+
+  test('the version is that of the package', async () => {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    expect(await taplab('--version')).toEqual({ status: 0, out: `${version}\n`, err: '' });
+  });
+});
+
+describe('usage errors have status 2, say what was wrong, and go to stderr', () => {
+  test.each([
+    [['sats'], /unknown command 'sats'[^]*Did you mean stats\?/],
+    [[], /Usage: taplab/],
+    [['detach'], /missing required argument 'id'[^]*taplab detach --help/],
+    [['detach', 'x'], /whole number/],
+    [['attach', 'client:eth0', '--direction', 'sideways'], /Allowed choices are in, out, inout/],
+    [['attach', 'client:eth0', '--buffer', 'big'], /expected a size such as/],
+    [['dump', 'client:eth0', '-c', '0'], /at least 1/],
+    [['dump', 'client:eth0', '--format', 'pcap'], /pcapng, bpf, json/],
+    [['set', 'wan'], /missing required argument 'impairment'/],
+    [['up'], /missing required argument 'lab.yaml'/],
+    [['up', 'x.yaml', '--workers', '-1'], /whole number/],
+    [['ps', 'extra'], /too many arguments/],
+    [['ps', '--frob'], /unknown option '--frob'/],
+  ])('%j', async (args, message) => {
+    const { status, out, err } = await taplab(...args);
+    expect([status, out]).toEqual([2, '']);
+    expect(err).toMatch(message);
+  });
+});
+
+describe('failures have status 1 and say what to do', () => {
+  test.each([
+    [['attach', 'client:eth9'], /^taplab: There is no interface "client:eth9"; did you mean "client:eth0"/],
+    [['attach', 'client:eth0', '@dnss'], /did you mean "@dns"/],
+    [['attach', 'client:eth0', './none.bpf'], /^taplab: filter file \.\/none\.bpf does not exist/],
+    [['dump', 'client:eth0', '-w', '/nonexistent/x.pcapng'], /cannot write \/nonexistent\/x\.pcapng: ENOENT/],
+    [['set', 'wan', 'dealy', '3ms'], /did you mean "delay"/],
+    [['exec', 'clint', '--', 'true'], /no node "clint"; did you mean "client"/],
+    [['detach', '999'], /There is no descriptor 999/],
+    [['up', 'none.yaml'], /none\.yaml/],
+    [['up', 'x.yaml', '--metrics', 'nowhere'], /expected HOST:PORT/],
+    [['--socket', '/nonexistent/socket', 'ps'], /no taplab is listening on \/nonexistent\/socket; start one/],
+  ])('%j', async (args, message) => {
+    const { status, out, err } = await taplab(...args);
+    expect([status, out]).toEqual([1, '']);
+    expect(err).toMatch(message);
+    expect(err).not.toContain('    at ');
+  });
+
+  test('errors of a lab file stand alone in their lines, with line and column', async () => {
+    const path = join(folder, 'bad.yaml');
+    writeFileSync(path, 'name: bad\nnodse: {}\n');
+    const { status, err } = await taplab('up', path);
+    expect(status).toBe(1);
+    for (const line of err.trimEnd().split('\n')) expect(line).toMatch(/^.*bad\.yaml:\d+:\d+: ./);
+  });
+});
+
+describe('ps', () => {
+  test('shows lab, interfaces, links and descriptors', async () => {
+    const { status, out } = await taplab('ps');
+    expect(status).toBe(0);
+    expect(out).toMatch(/^lab fake: pid \d+, up \d+s, 1 worker, seed 7, taplab /);
+    expect(out).toMatch(/^client:eth0 +taplab-fake-client +tap +1500 .* up$/m);
+    expect(out).toMatch(/^wan +client:eth0 +server:eth0 +clear$/m);
+  });
+
+  test('prints one JSON document with --json', async () => {
+    const { out } = await taplab('ps', '--json');
+    expect(Object.keys(JSON.parse(out) as object)).toEqual(['lab', 'interfaces', 'links', 'descriptors']);
+  });
+});
+
+describe('stats', () => {
+  test('shows what has been counted, and the rate at which it grows', async () => {
+    const before = fixture.emulator.interfaceState[0]!;
+    before.receive = { frames: 1000, bytes: 60_000 };
+    const shown = taplab('stats', '--interval', '200');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    before.receive = { frames: 2000, bytes: 120_000 };
+    const { out } = await shown;
+    expect(out).toMatch(/^client:eth0 +2,000 +[\d.]+ kpps +[\d.]+ Mbit\/s /m);
+    expect(out).toMatch(/^wan +forward .* -$/m);
+  });
+
+  test('prints the counters as JSON', async () => {
+    const { out } = await taplab('stats', '--json');
+    expect(JSON.parse(out)).toMatchObject({ interfaces: [{ receive: { frames: 2000 } }, {}, {}] });
+  });
+});
+
+describe('attach and detach', () => {
+  test('print the id, and the counters at the end', async () => {
+    const attached = await taplab(
+      'attach',
+      'client:eth0',
+      'tcp',
+      'port',
+      '80',
+      '--direction',
+      'in',
+      '--buffer',
+      '64kb',
+    );
+    const id = attached.out.trim();
+    expect(id).toMatch(/^\d+$/);
+    expect(fixture.emulator.descriptor(Number(id))?.status()).toMatchObject({
+      filter: 'tcp port 80',
+      direction: 'in',
+      bufferBytes: 65_536,
+      immediate: false,
+    });
+    const { status, out, err } = await taplab('detach', id);
+    expect([status, out]).toEqual([0, '']);
+    expect(err).toContain(`detached ${id} from client:eth0: 0 received, 0 accepted, 0 dropped`);
+  });
+
+  test('take the program in a file', async () => {
+    const path = join(folder, 'my filter.bpf');
+    writeFileSync(path, 'ldh [12]\nret #96\n');
+    const { out } = await taplab('attach', 'client:eth0', path, '--immediate', '--json');
+    expect(JSON.parse(out)).toMatchObject({ filter: 'program of 2 instructions', immediate: true });
+  });
+
+  test('a network with a slash is not taken for a file', async () => {
+    const { out } = await taplab('attach', 'client:eth0', 'net', '198.18.0.0/15', '--json');
+    expect(JSON.parse(out)).toMatchObject({ filter: 'net 198.18.0.0/15' });
+  });
+});
+
+test('set shows before and after', async () => {
+  const both = await taplab('set', 'wan', 'delay 20ms loss 1%');
+  expect(both.out).toBe(
+    'wan client:eth0 > server:eth0: clear → delay 20ms loss 1%\nwan server:eth0 > client:eth0: clear → delay 20ms loss 1%\n',
+  );
+  const one = await taplab('set', 'wan', 'rate', '10mbit', '--direction', 'reverse');
+  expect(one.out).toBe(
+    'wan server:eth0 > client:eth0: delay 20ms loss 1% → delay 20ms loss 1% rate 10mbit\n',
+  );
+  const cleared = await taplab('set', 'wan', 'clear', '--json');
+  expect(JSON.parse(cleared.out)).toMatchObject({ after: { forward: { settings: { delayNs: 0 } } } });
+});
+
+describe('dump', () => {
+  const udp = Buffer.from(
+    `0200000000020200000000010800450000200000400040110000c6120001c61200021f900035000c000061626364`,
+    'hex',
+  );
+
+  /** Runs dump, and lets frames arrive as soon as it listens. */
+  async function dump(frames: number, ...args: string[]): Promise<Outcome> {
+    const known = new Set(fixture.emulator.handles.keys());
+    const running = taplab('dump', 'client:eth0', ...args);
+    const found = () => fixture.emulator.descriptors().find(({ id }) => !known.has(id));
+    await eventually(() => found() !== undefined, 'dump attaches');
+    const descriptor = found()!;
+    await eventually(() => fixture.captures.of(descriptor).status().subscribers.length === 1, 'dump listens');
+    for (let i = 0; i < frames; i++) descriptor.capture(udp, i % 2 === 0 ? 'in' : 'out');
+    const outcome = await running;
+    await eventually(() => fixture.emulator.descriptor(descriptor.id) === undefined, 'dump detaches');
+    return outcome;
+  }
+
+  test('prints a line per frame, and ends after as many as wanted', async () => {
+    const { status, out, err } = await dump(5, '-c', '3');
+    expect(status).toBe(0);
+    const line = (direction: string): RegExp =>
+      new RegExp(
+        `^\\d\\d:\\d\\d:\\d\\d\\.000005 ${direction}    46  IP 198.18.0.1.8080 > 198.18.0.2.53: udp 4$`,
+      );
+    const lines = out.trimEnd().split('\n');
+    expect(lines).toEqual([
+      expect.stringMatching(line('in ')),
+      expect.stringMatching(line('out')),
+      expect.stringMatching(line('in ')),
+    ]);
+    expect(err).toContain('3 frames captured, 0 dropped');
+  });
+
+  test('writes a complete pcapng file', async () => {
+    const path = join(folder, 'out.pcapng');
+    const { status, out } = await dump(4, '@dns', '-w', path, '-c', '2');
+    expect([status, out]).toEqual([0, '']);
+    const bytes = readFileSync(path);
+    const types: number[] = [];
+    for (let at = 0; at < bytes.length; at += bytes.readUInt32LE(at + 4)) types.push(bytes.readUInt32LE(at));
+    expect(types).toEqual([0x0a0d0d0a, 1, 6, 6, 5]);
+  });
+
+  test('writes JSON lines to stdout', async () => {
+    const { out } = await dump(1, '--format', 'json', '-c', '1');
+    expect(JSON.parse(out)).toMatchObject({ interface: 'client:eth0', data: udp.toString('base64') });
+  });
+});
+
+test('down asks for the end, and says so when it does not come', async () => {
+  const { status, err } = await taplab('down', '--timeout', '1');
+  expect(fixture.shutdowns()).toBe(1);
+  expect(status).toBe(1);
+  expect(err).toMatch(/still going down after 1 seconds/);
+});
