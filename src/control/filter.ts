@@ -9,7 +9,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { compileFilter, linkTypeByNumber } from '../../vm/compiler/index.ts';
+import { compileFilter, FilterSyntaxError, linkTypeByNumber } from '../../vm/compiler/index.ts';
 import { type Instruction, Program, parseProgram } from '../../vm/index.ts';
 import { didYouMean } from '../text/suggest.ts';
 import { PACKAGE_ROOT } from './package.ts';
@@ -54,6 +54,20 @@ export function resolveFilter(filter: string | readonly Instruction[], linkType:
   if (text.startsWith('@')) return { label: text, program: readyFilter(text.slice(1), linkType) };
   if (looksLikeProgram(text)) return resolveProgramText(text);
   return { label: text, program: compileExpression(text, linkType) };
+}
+
+/** What is wrong with a FILTER, if anything; `position` counts characters where the filter is an expression. */
+export function filterProblem(
+  filter: string,
+  linkType: number,
+): { message: string; position?: number } | undefined {
+  try {
+    resolveFilter(filter, linkType);
+    return undefined;
+  } catch (error) {
+    if (error instanceof FilterSyntaxError) return { message: error.message, position: error.position };
+    return { message: error instanceof Error ? error.message : String(error) };
+  }
 }
 
 /**

@@ -2,6 +2,7 @@
  * The process behind `taplab up`: a lab, its control socket and its metrics, from start to signal.
  */
 import pino, { type Logger } from 'pino';
+import { filterProblem } from '../control/filter.ts';
 import { createControlServer } from '../control/server.ts';
 import { readLab } from '../lab/parse.ts';
 import { serveMetrics } from '../metrics/http.ts';
@@ -38,7 +39,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
  * LabFileError, StateError, NodeError, SystemError, SocketError, MetricsListenError; nothing is left behind then.
  */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
-  const file = await readLab(options.labFile);
+  const file = await readLab(options.labFile, { checkFilter: filterProblem });
   const lab = options.workers === undefined ? file : { ...file, workers: options.workers };
   const log = pino(
     { level: options.logLevel, base: { lab: lab.name } },

@@ -1,4 +1,5 @@
 import { PassThrough } from 'node:stream';
+import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from 'vitest';
 import { count, duration, plural, si } from '../../src/cli/format.ts';
 import { numbers, table, texts } from '../../src/cli/table.ts';
@@ -46,10 +47,9 @@ test('numbers stand to the right, text to the left, and lines end without blanks
 });
 
 test('colour does not move columns, and is left out when it is not wanted', () => {
-  const escape = /\u001b\[\d+m/g;
   const plain = table(terminal(false), columns, rows);
   const colored = table(terminal(true), columns, rows);
   expect(colored[1]).toContain('\u001b[32mup\u001b[0m');
-  expect(colored.map((line) => line.replace(escape, ''))).toEqual(plain);
+  expect(colored.map(stripVTControlCharacters)).toEqual(plain);
   expect(table(terminal(true, { NO_COLOR: '1' }), columns, rows)).toEqual(plain);
 });

@@ -31,6 +31,8 @@ function prepareWasm(program: Program): RunPacket {
   const run = compileWasm(program, { memory, metadataOffset: 64 });
   return (packet, wireLength = packet.length, bufferLength = packet.length, metadata = {}) => {
     packMetadata(metadata, memoryMetadata);
+    // Beyond the packet lies something that a filter would take for a value.
+    memoryBytes.fill(1, PACKET_OFFSET, PACKET_OFFSET + packet.length + 16);
     memoryBytes.set(packet, PACKET_OFFSET);
     return run(PACKET_OFFSET, wireLength, bufferLength);
   };

@@ -14,6 +14,8 @@ export function prepareFused(
 ): (packet: Uint8Array, wireLength?: number) => number[] {
   const match = compileFused(programs, { memory });
   return (packet, wireLength = packet.length) => {
+    // Beyond the packet lies something that a filter would take for a value.
+    memoryBytes.fill(1, PACKET_OFFSET, PACKET_OFFSET + packet.length + 16);
     memoryBytes.set(packet, PACKET_OFFSET);
     const count = match(PACKET_OFFSET, wireLength, packet.length, RESULT_OFFSET);
     const verdicts = programs.map(() => 0);
