@@ -52,7 +52,7 @@ async function perform(
 ): Promise<void> {
   const stage = await setUp(obstructed, terminal, signal);
   try {
-    await play(stage, terminal, signal);
+    await Promise.race([play(stage, terminal, process.cwd(), signal), stage.broken]);
   } finally {
     await stage.close();
   }

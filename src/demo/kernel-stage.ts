@@ -28,6 +28,7 @@ const LONGEST_FOLDER = 80;
 export class KernelStage implements Stage {
   readonly description: string = 'TAP devices, a network namespace for each node';
   readonly client: ControlClient;
+  readonly broken: Promise<never>;
   metricsUrl = '';
   readonly #folder: string;
   readonly #signal: AbortSignal;
@@ -43,6 +44,11 @@ export class KernelStage implements Stage {
     this.client = new ControlClient(socket);
     const options = ['--socket', socket, '--metrics', '127.0.0.1:0', '--log-level', 'warn', '--json'];
     this.#daemon = new Child('taplab up', process.execPath, [CLI, 'up', labFile, ...options]);
+    this.broken = this.#daemon.ended.then(() => {
+      throw this.#daemon.failure();
+    });
+    // It ends when it is told to as well, and then nobody waits for this.
+    this.broken.catch(() => undefined);
   }
 
   /** Throws what kept the lab from coming up; nothing is left behind then. */

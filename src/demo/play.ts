@@ -5,6 +5,7 @@
 import { createWriteStream } from 'node:fs';
 import { get } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { plural } from '../cli/format.ts';
 import type { Terminal } from '../cli/terminal.ts';
 import type { DescriptorResource } from '../control/schemas/resources.ts';
@@ -19,6 +20,8 @@ const INTERFACE = 'client:eth0';
 const ATTACH_AT = 2;
 const SCRAPE_AT = 8;
 const FILTERS = ['@http', '@tcp-syn'];
+/** How long completing the capture may take when the demo ends early. */
+const PATIENCE_MS = 1000;
 /** Keeps the first 128 bytes of every frame: headers, and little of the data. */
 const HEADERS_ONLY = 'ret #128';
 
@@ -29,8 +32,13 @@ const SAMPLES = [
   /^taplab_bpf_accepted_total/,
 ];
 
-/** Throws Interrupted when the signal is aborted; the caller closes the stage. */
-export async function play(stage: Stage, terminal: Terminal, signal: AbortSignal): Promise<void> {
+/** The capture goes into `folder`. Throws Interrupted when the signal is aborted; the caller closes the stage. */
+export async function play(
+  stage: Stage,
+  terminal: Terminal,
+  folder: string,
+  signal: AbortSignal,
+): Promise<void> {
   const { client } = stage;
   const goOn = (): void => {
     if (signal.aborted) throw new Interrupted();
@@ -41,7 +49,7 @@ export async function play(stage: Stage, terminal: Terminal, signal: AbortSignal
   terminal.print(`on        ${stage.description}`);
   terminal.print(`socket    ${client.socketPath}`);
   goOn();
-  const capture = await startCapture(stage);
+  const capture = await startCapture(stage, folder);
   try {
     await stage.startTraffic();
     goOn();
@@ -77,6 +85,10 @@ export async function play(stage: Stage, terminal: Terminal, signal: AbortSignal
       terminal.print(each);
     }
   } catch (error) {
+    await Promise.race([
+      capture.finish().catch(() => undefined),
+      sleep(PATIENCE_MS, undefined, { ref: false }),
+    ]);
     // A request that failed because the lab is being taken down is no news.
     goOn();
     throw error;
@@ -86,8 +98,8 @@ export async function play(stage: Stage, terminal: Terminal, signal: AbortSignal
 type Capture = { finish(): Promise<{ path: string; frames: number; dropped: number }> };
 
 /** Streams what the client's interface carries from the control socket into a pcapng file. */
-async function startCapture({ client }: Stage): Promise<Capture> {
-  const { path, fd } = createCapture();
+async function startCapture({ client }: Stage, folder: string): Promise<Capture> {
+  const { path, fd } = createCapture(folder);
   const { id } = await client.attach(INTERFACE, { program: HEADERS_ONLY });
   const stream = await client.stream(id, 'pcapng');
   const written = pipeline(stream, createWriteStream('', { fd }));

@@ -19,6 +19,8 @@ export interface Stage {
   readonly client: ControlClient;
   /** Where Prometheus would scrape. */
   readonly metricsUrl: string;
+  /** Rejects when the lab breaks down by itself; never resolves. */
+  readonly broken: Promise<never>;
   /** Starts pings and TCP transfers from the first node to the second. */
   startTraffic(): Promise<void>;
   /** Lets a second of the lab's time pass; less when the demo is interrupted. */

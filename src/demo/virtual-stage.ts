@@ -36,6 +36,8 @@ const SINK_PORT = 80;
 export class VirtualStage implements Stage {
   readonly description: string = 'memory devices and a virtual clock, which runs as fast as it can';
   readonly client: ControlClient;
+  /** It runs in this process: what breaks it is thrown where it is called. */
+  readonly broken: Promise<never> = new Promise(() => undefined);
   metricsUrl = '';
   readonly #folder: string;
   readonly #lab: Lab;

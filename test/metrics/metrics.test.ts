@@ -87,21 +87,59 @@ test('every metric of taplab has help, a type that fits its name, and labels fro
   }
 });
 
-test('counters are those of the emulator, and another scrape does not count them again', async () => {
-  emulator.interfaceState[0]!.receive = { frames: 5, bytes: 500 };
-  emulator.interfaceState[0]!.transmit = { frames: 7, bytes: 700 };
-  setForward({ queueBytes: 1234, drops: { loss: 2, queue: 3, pool: 0, mtu: 0, carrier: 0, device: 0 } });
-  for (let scrapes = 0; scrapes < 3; scrapes++) {
+test('every value is the one of the emulator, and another scrape does not count it again', async () => {
+  Object.assign(emulator.interfaceState[0]!, {
+    receive: { frames: 1, bytes: 2 },
+    transmit: { frames: 3, bytes: 4 },
+    up: false,
+  });
+  setForward({
+    offered: { frames: 5, bytes: 6 },
+    delivered: { frames: 7, bytes: 8 },
+    delayed: 9,
+    queueBytes: 10,
+    queueFrames: 11,
+    inFlight: 12,
+    drops: { loss: 13, queue: 14, pool: 15, mtu: 16, carrier: 17, device: 18 },
+  });
+  const descriptor = await emulator.attach('server:eth0', attachOptions);
+  Object.assign(descriptor.state, { received: 19, accepted: 20, dropped: 21 });
+  const client = 'interface="client:eth0"';
+  const forward = 'link="wan",direction="forward"';
+  const attached = 'interface="server:eth0",descriptor="1"';
+  const expected: [name: string, labels: string, value: number][] = [
+    ['taplab_interface_receive_frames_total', client, 1],
+    ['taplab_interface_receive_bytes_total', client, 2],
+    ['taplab_interface_transmit_frames_total', client, 3],
+    ['taplab_interface_transmit_bytes_total', client, 4],
+    ['taplab_interface_up', client, 0],
+    ['taplab_interface_up', 'interface="server:eth0"', 1],
+    ['taplab_interface_receive_frames_total', 'interface="server:eth0"', 0],
+    ['taplab_link_offered_frames_total', forward, 5],
+    ['taplab_link_offered_bytes_total', forward, 6],
+    ['taplab_link_delivered_frames_total', forward, 7],
+    ['taplab_link_delivered_bytes_total', forward, 8],
+    ['taplab_link_delayed_frames_total', forward, 9],
+    ['taplab_link_queue_bytes', forward, 10],
+    ['taplab_link_queue_frames', forward, 11],
+    ['taplab_link_in_flight_frames', forward, 12],
+    ['taplab_link_drops_total', `${forward},reason="loss"`, 13],
+    ['taplab_link_drops_total', `${forward},reason="queue"`, 14],
+    ['taplab_link_drops_total', `${forward},reason="pool"`, 15],
+    ['taplab_link_drops_total', `${forward},reason="mtu"`, 16],
+    ['taplab_link_drops_total', `${forward},reason="carrier"`, 17],
+    ['taplab_link_drops_total', `${forward},reason="device"`, 18],
+    ['taplab_link_drops_total', 'link="wan",direction="reverse",reason="loss"', 0],
+    ['taplab_bpf_received_total', attached, 19],
+    ['taplab_bpf_accepted_total', attached, 20],
+    ['taplab_bpf_dropped_total', attached, 21],
+  ];
+  for (let scrapes = 0; scrapes < 2; scrapes++) {
     const families = await scrape();
-    const value = (name: string, labels: string): number | undefined =>
-      families.get(name)?.samples.get(`${name}{${labels}}`);
-    expect(value('taplab_interface_receive_frames_total', 'interface="client:eth0"')).toBe(5);
-    expect(value('taplab_interface_transmit_bytes_total', 'interface="client:eth0"')).toBe(700);
-    expect(value('taplab_interface_receive_frames_total', 'interface="server:eth0"')).toBe(0);
-    expect(value('taplab_link_queue_bytes', 'link="wan",direction="forward"')).toBe(1234);
-    expect(value('taplab_link_drops_total', 'link="wan",direction="forward",reason="loss"')).toBe(2);
-    expect(value('taplab_link_drops_total', 'link="wan",direction="forward",reason="queue"')).toBe(3);
-    expect(value('taplab_link_drops_total', 'link="wan",direction="reverse",reason="loss"')).toBe(0);
+    const actual = expected.map(([name, labels]) => {
+      return [name, labels, families.get(name)?.samples.get(`${name}{${labels}}`)];
+    });
+    expect(actual).toEqual(expected);
   }
 });
 

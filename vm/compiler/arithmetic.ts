@@ -30,6 +30,7 @@ import {
   BPF_X,
   BPF_XOR,
 } from '../instruction.ts';
+import { SKF_LL_OFF } from '../metadata.ts';
 import { type Context, type Offset, shift } from './context.ts';
 import {
   equals,
@@ -42,6 +43,7 @@ import {
   test,
 } from './emit.ts';
 import { FilterSyntaxError } from './errors.ts';
+import { fold, holds, isCommutative } from './fold-constants.ts';
 import type { Protocol } from './keywords.ts';
 import { ETHERTYPE_IP6, linkProtocolIs } from './link-layer.ts';
 import { all, FALSE, not, type Predicate, type Statement, TRUE } from './predicate.ts';
@@ -57,7 +59,9 @@ const OPERATIONS: Readonly<Record<ArithmeticOperator, number>> = {
   ...{ '+': BPF_ADD, '-': BPF_SUB, '*': BPF_MUL, '/': BPF_DIV, '%': BPF_MOD, '&': BPF_AND, '|': BPF_OR },
   ...{ '^': BPF_XOR, '<<': BPF_LSH, '>>': BPF_RSH },
 };
-const COMMUTATIVE: ReadonlySet<ArithmeticOperator> = new Set(['+', '*', '&', '|', '^'] as const);
+
+/** From here on Linux takes absolute offsets to mean other things than packet data. */
+const FIRST_SPECIAL_OFFSET = SKF_LL_OFF;
 
 /** Code that leaves a value in A. `usesX` says whether it overwrites X. */
 type Code = { readonly statements: readonly Statement[]; readonly usesX: boolean };
@@ -85,23 +89,6 @@ function compare(context: Context, relation: Relation, left: Arithmetic, right: 
   if (right.kind === 'number') return compareWithConstant(context, relation, left, right.value);
   const { statements } = evaluatePair(context, left, right, 0, false);
   return related(context, relation, statements, 0, BPF_X);
-}
-
-function holds(relation: Relation, left: number, right: number): boolean {
-  switch (relation) {
-    case '=':
-      return left === right;
-    case '!=':
-      return left !== right;
-    case '<':
-      return left < right;
-    case '<=':
-      return left <= right;
-    case '>':
-      return left > right;
-    case '>=':
-      return left >= right;
-  }
 }
 
 function related(
@@ -153,68 +140,6 @@ function compareWithConstant(context: Context, relation: Relation, node: Arithme
   return related(context, relation, evaluate(context, node, 0).statements, k, 0);
 }
 
-/** Folds constants, and moves the constant of a commutative operator to the right. */
-function fold(node: Arithmetic): Arithmetic {
-  switch (node.kind) {
-    case 'number':
-    case 'length':
-      return node;
-    case 'load':
-      return { ...node, index: fold(node.index) };
-    case 'negate': {
-      const operand = fold(node.operand);
-      if (operand.kind === 'number') return { ...operand, value: -operand.value >>> 0 };
-      return { ...node, operand };
-    }
-    case 'binary':
-      return foldBinary(node, fold(node.left), fold(node.right));
-  }
-}
-
-function foldBinary(node: Arithmetic & { kind: 'binary' }, left: Arithmetic, right: Arithmetic): Arithmetic {
-  const { operator } = node;
-  if (right.kind === 'number') {
-    if (right.value === 0 && (operator === '/' || operator === '%')) {
-      throw new FilterSyntaxError(right.start, `'${operator} 0' divides by zero`);
-    }
-    if (right.value > 31 && (operator === '<<' || operator === '>>')) {
-      throw new FilterSyntaxError(right.start, `'${operator} ${right.value}' shifts by more than 31 bits`);
-    }
-    if (left.kind === 'number') {
-      const { start, end } = node;
-      return { kind: 'number', value: apply(operator, left.value, right.value), start, end };
-    }
-    if (right.value === 0 && ['+', '-', '|', '^', '<<', '>>'].includes(operator)) return left;
-  }
-  if (left.kind === 'number' && COMMUTATIVE.has(operator)) return { ...node, left: right, right: left };
-  return { ...node, left, right };
-}
-
-function apply(operator: ArithmeticOperator, a: number, b: number): number {
-  switch (operator) {
-    case '+':
-      return (a + b) >>> 0;
-    case '-':
-      return (a - b) >>> 0;
-    case '*':
-      return Math.imul(a, b) >>> 0;
-    case '/':
-      return Math.floor(a / b);
-    case '%':
-      return a % b;
-    case '&':
-      return (a & b) >>> 0;
-    case '|':
-      return (a | b) >>> 0;
-    case '^':
-      return (a ^ b) >>> 0;
-    case '<<':
-      return (a << b) >>> 0;
-    case '>>':
-      return a >>> b;
-  }
-}
-
 /** Code for a value; `depth` intermediate results are already in scratch memory. */
 function evaluate(context: Context, node: Arithmetic, depth: number): Code {
   switch (node.kind) {
@@ -240,7 +165,7 @@ function evaluate(context: Context, node: Arithmetic, depth: number): Code {
         node.left,
         node.right,
         depth,
-        COMMUTATIVE.has(node.operator),
+        isCommutative(node.operator),
       );
       return {
         statements: [...statements, statement(context, operation | BPF_X, 0, node.operator)],
@@ -295,7 +220,7 @@ function evaluateLoad(context: Context, node: Arithmetic & { kind: 'load' }, dep
   const header = headerOf(context, node.protocol);
   const { index } = node;
   const note = `${node.protocol}[${index.kind === 'number' ? index.value : '...'}:${size}]`;
-  if (index.kind === 'number' && header.constant + index.value <= 0xffffffff) {
+  if (index.kind === 'number' && header.constant + index.value < FIRST_SPECIAL_OFFSET) {
     return {
       statements: load(context, shift(header, index.value), size, note),
       usesX: header.register !== undefined,
@@ -330,7 +255,7 @@ function evaluateTransportLoad(
 ): Code {
   const header = networkHeader(context, 0);
   const { index, protocol } = node;
-  if (index.kind === 'number' && header.constant + index.value <= 0xffffffff) {
+  if (index.kind === 'number' && header.constant + index.value < FIRST_SPECIAL_OFFSET) {
     const note = `${protocol}[${index.value}:${size}]`;
     const loaded = loadIndexed(context, header.constant + index.value, size, note);
     return { statements: [...indexTransport(context), loaded], usesX: true };

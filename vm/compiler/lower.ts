@@ -6,20 +6,9 @@
  * nothing else.
  */
 
-import {
-  BPF_ABS,
-  BPF_ALU,
-  BPF_H,
-  BPF_JEQ,
-  BPF_JGE,
-  BPF_JGT,
-  BPF_JSET,
-  BPF_LD,
-  BPF_LEN,
-  BPF_OR,
-  BPF_W,
-} from '../instruction.ts';
+import { BPF_ALU, BPF_JGE, BPF_JGT, BPF_JSET, BPF_LD, BPF_LEN, BPF_OR } from '../instruction.ts';
 import { lowerComparison } from './arithmetic.ts';
+import { arrange } from './arrange.ts';
 import { type Context, shift } from './context.ts';
 import { equals, equalsMasked, load, networkHeader, statement, test } from './emit.ts';
 import {
@@ -30,11 +19,14 @@ import {
   linkProtocolIs,
   llcIs,
 } from './link-layer.ts';
-import { lowerMatches, type Match, matchKey } from './match.ts';
+import { lowerMatches, matchKey } from './match.ts';
+import type { Match } from './match-common.ts';
+import { interfaceIs, outboundIs } from './metadata-match.ts';
 import { all, any, not, type Predicate } from './predicate.ts';
 import { protocolIs } from './protocol.ts';
 import { type Condition, entersTunnel, type PrimitiveName } from './syntax-tree.ts';
-import { geneveIs, mplsIs, pppoeDiscoveryIs, pppoeSessionIs, vlanIs, vxlanIs } from './tunnel.ts';
+import { mplsIs, pppoeDiscoveryIs, pppoeSessionIs, vlanIs } from './tunnel.ts';
+import { geneveIs, vxlanIs } from './udp-tunnel.ts';
 
 type Chain = Condition & { readonly kind: 'chain' };
 
@@ -78,7 +70,7 @@ function lowerOperands(context: Context, operator: 'and' | 'or', operands: reado
   while (at < operands.length) {
     let end = at;
     while (end < operands.length && !entersTunnel(operands[end]!)) end++;
-    predicates.push(...lowerGathered(context, operator, operands.slice(at, end)));
+    predicates.push(...arrange(lowerGathered(context, operator, operands.slice(at, end))));
     if (end < operands.length) predicates.push(lower(context, operands[end]!));
     at = end + 1;
   }
@@ -226,51 +218,6 @@ function lowerPrimitive(context: Context, name: PrimitiveName, argument: number 
     case 'vxlan':
       return vxlanIs(context, argument);
   }
-}
-
-/** Metadata of Linux: loads at these addresses (SKF_AD_OFF and what lies behind it) read it. */
-const METADATA_PACKET_TYPE = 0xfffff000 + 4;
-const METADATA_INTERFACE = 0xfffff000 + 8;
-/** PACKET_OUTGOING of Linux, also in cooked headers. */
-const PACKET_OUTGOING = 4;
-
-function outboundIs(context: Context, name: string): Predicate {
-  const note = 'was it sent by this machine?';
-  const start = { constant: 0, register: undefined };
-  switch (context.settings.linkType.encapsulation) {
-    case 'sll':
-      return equals(context, load(context, start, 2, 'packet type'), PACKET_OUTGOING, note);
-    case 'sll2':
-      return equals(context, load(context, shift(start, 10), 1, 'packet type'), PACKET_OUTGOING, note);
-    default: {
-      requireMetadata(context, name);
-      const loaded = statement(context, BPF_LD | BPF_ABS | BPF_H, METADATA_PACKET_TYPE, 'packet type');
-      return test(context, [loaded], BPF_JEQ, PACKET_OUTGOING, note);
-    }
-  }
-}
-
-function interfaceIs(context: Context, index: number): Predicate {
-  const note = `is it interface ${index}?`;
-  if (context.settings.linkType.encapsulation === 'sll2') {
-    return equals(
-      context,
-      load(context, { constant: 4, register: undefined }, 4, 'interface index'),
-      index,
-      note,
-    );
-  }
-  requireMetadata(context, 'ifindex');
-  const loaded = statement(context, BPF_LD | BPF_ABS | BPF_W, METADATA_INTERFACE, 'interface index');
-  return test(context, [loaded], BPF_JEQ, index, note);
-}
-
-function requireMetadata(context: Context, name: string): void {
-  if (context.settings.dialect === 'linux') return;
-  const { name: linkType } = context.settings.linkType;
-  context.fail(
-    `'${name}' is not in frames of link type ${linkType}: it needs the metadata of dialect 'linux'`,
-  );
 }
 
 function lowerByte(context: Context, { index, operator, value }: Condition & { kind: 'byte' }): Predicate {

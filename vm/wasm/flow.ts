@@ -155,8 +155,7 @@ function qualify(
     if (web > 0 && !definesA) continue;
     const root = find(web);
     const size = defining === undefined ? 0 : packetLoadSize(defining);
-    if (spoiled[web] === 1 || size < 2 || (sizeOfWeb[root] !== 0 && sizeOfWeb[root] !== size))
-      mixed[root] = 1;
+    if (size < 2 || (sizeOfWeb[root] !== 0 && sizeOfWeb[root] !== size)) mixed[root] = 1;
     sizeOfWeb[root] = size;
   }
   for (let web = 0; web <= length; web++) if (spoiled[web] === 1) mixed[find(web)] = 1;

@@ -7,7 +7,6 @@ import {
   BPF_LD,
   BPF_LDX,
   BPF_MEM,
-  BPF_MEMWORDS,
   BPF_MISC,
   BPF_MOD,
   BPF_NEG,
@@ -18,10 +17,13 @@ import {
 } from '../../instruction.ts';
 import { bytesNeeded, type Comparison, isIndirectLoad, type Statement } from '../predicate.ts';
 
-/** Atoms 0 to 15 are M[0] to M[15]. */
-export const A: number = BPF_MEMWORDS;
-export const X: number = BPF_MEMWORDS + 1;
-export const ATOMS: number = BPF_MEMWORDS + 2;
+export const A = 0;
+export const X = 1;
+
+/** The atom of M[k]. */
+export function scratch(k: number): number {
+  return 2 + k;
+}
 
 const CLASS = 0x07;
 const MODE = 0xe0;
@@ -37,7 +39,7 @@ export function definedAtom({ code, k }: Statement): number {
       return X;
     case BPF_ST:
     case BPF_STX:
-      return k;
+      return scratch(k);
     default:
       return code === (BPF_MISC | BPF_TAX) ? X : A;
   }
@@ -48,7 +50,7 @@ export function usedAtoms({ code, k }: Statement): number {
   switch (code & CLASS) {
     case BPF_LD:
     case BPF_LDX:
-      if ((code & MODE) === BPF_MEM) return 1 << k;
+      if ((code & MODE) === BPF_MEM) return 1 << scratch(k);
       return (code & MODE) === BPF_IND ? 1 << X : 0;
     case BPF_ALU:
       if ((code & OPERATION) === BPF_NEG) return 1 << A;

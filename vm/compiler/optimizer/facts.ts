@@ -6,19 +6,29 @@
 import { BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JSET } from '../../instruction.ts';
 import type { Values } from './values.ts';
 
+/** How to take a fact back: the key of an outcome, or what was known before. */
+type Undo =
+  | string
+  | { readonly length: number }
+  | { readonly number: number; readonly low: number; readonly high: number }
+  | { readonly number: number; readonly choices: readonly number[] | undefined }
+  | { readonly number: number };
+
 export class Facts {
   readonly #values: Values;
   readonly #low: number[];
   readonly #high: number[];
   readonly #outcomes = new Map<string, boolean>();
-  readonly #loaded = new Set<number>();
+  readonly #computed = new Set<number>();
+  /** The few values a number may have, where several equalities lead to the same place. */
+  readonly #choices = new Map<number, readonly number[]>();
   #length = 0;
-  readonly #undo: (() => void)[] = [];
+  readonly #undo: Undo[] = [];
 
   constructor(values: Values) {
     this.#values = values;
-    this.#low = [...values.low];
-    this.#high = [...values.high];
+    this.#low = values.low.slice();
+    this.#high = values.high.slice();
   }
 
   /** A point to come back to. */
@@ -28,7 +38,33 @@ export class Facts {
 
   /** Forgets everything learnt since the mark. */
   forget(mark: number): void {
-    while (this.#undo.length > mark) this.#undo.pop()!();
+    while (this.#undo.length > mark) {
+      const undo = this.#undo.pop()!;
+      if (typeof undo === 'string') {
+        this.#outcomes.delete(undo);
+      } else if ('length' in undo) {
+        this.#length = undo.length;
+      } else if ('low' in undo) {
+        this.#low[undo.number] = undo.low;
+        this.#high[undo.number] = undo.high;
+      } else if ('choices' in undo) {
+        this.#setChoices(undo.number, undo.choices);
+      } else {
+        this.#computed.delete(undo.number);
+      }
+    }
+  }
+
+  #setChoices(number: number, choices: readonly number[] | undefined): void {
+    if (choices === undefined) this.#choices.delete(number);
+    else this.#choices.set(number, choices);
+  }
+
+  /** The value is one of these. */
+  learnChoices(number: number, choices: readonly number[]): void {
+    const before = this.#choices.get(number);
+    this.#undo.push({ number, choices: before });
+    this.#choices.set(number, before?.filter((choice) => choices.includes(choice)) ?? choices);
   }
 
   /** Packets that get here have at least this many bytes. */
@@ -40,20 +76,18 @@ export class Facts {
     const before = this.#length;
     if (bytes <= before) return;
     this.#length = bytes;
-    this.#undo.push(() => {
-      this.#length = before;
-    });
+    this.#undo.push({ length: before });
   }
 
   /** A value that could have been impossible to compute has been computed. */
   learnComputed(number: number): void {
-    if (this.#loaded.has(number)) return;
-    this.#loaded.add(number);
-    this.#undo.push(() => this.#loaded.delete(number));
+    if (this.#computed.has(number)) return;
+    this.#computed.add(number);
+    this.#undo.push({ number });
   }
 
   isComputed(number: number): boolean {
-    return this.#loaded.has(number);
+    return this.#computed.has(number);
   }
 
   /** The comparison of value `a` with value `b` came out as `outcome`. */
@@ -61,10 +95,15 @@ export class Facts {
     const key = `${jump},${a},${b}`;
     if (!this.#outcomes.has(key)) {
       this.#outcomes.set(key, outcome);
-      this.#undo.push(() => this.#outcomes.delete(key));
+      this.#undo.push(key);
     }
     const k = this.#values.constantOf(b);
     if (k === undefined) return;
+    const choices = this.#choices.get(a);
+    if (choices !== undefined) {
+      const left = choices.filter((choice) => compare(jump, choice, k) === outcome);
+      this.learnChoices(a, left);
+    }
     switch (jump) {
       case BPF_JEQ:
         if (outcome) this.#narrow(a, k, k);
@@ -85,13 +124,10 @@ export class Facts {
   }
 
   #narrow(number: number, low: number, high: number): void {
-    const [before, after] = [this.#low[number]!, this.#high[number]!];
-    this.#low[number] = Math.max(before, low);
-    this.#high[number] = Math.min(after, high);
-    this.#undo.push(() => {
-      this.#low[number] = before;
-      this.#high[number] = after;
-    });
+    const before = { number, low: this.#low[number]!, high: this.#high[number]! };
+    this.#low[number] = Math.max(before.low, low);
+    this.#high[number] = Math.min(before.high, high);
+    this.#undo.push(before);
   }
 
   /** How the comparison must come out, if that is known. */
@@ -101,6 +137,11 @@ export class Facts {
     if (a === b && jump !== BPF_JSET) return jump !== BPF_JGT;
     const k = this.#values.constantOf(b);
     if (k === undefined) return undefined;
+    const choices = this.#choices.get(a);
+    if (choices !== undefined && choices.length > 0) {
+      const first = compare(jump, choices[0]!, k);
+      if (choices.every((choice) => compare(jump, choice, k) === first)) return first;
+    }
     const [low, high] = [this.#low[a]!, this.#high[a]!];
     switch (jump) {
       case BPF_JEQ:
@@ -116,5 +157,19 @@ export class Facts {
       default:
         return undefined;
     }
+  }
+}
+
+/** A comparison of constants. */
+function compare(jump: number, a: number, k: number): boolean {
+  switch (jump) {
+    case BPF_JEQ:
+      return a === k;
+    case BPF_JGT:
+      return a > k;
+    case BPF_JGE:
+      return a >= k;
+    default:
+      return (a & k) !== 0;
   }
 }

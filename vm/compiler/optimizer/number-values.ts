@@ -22,15 +22,16 @@ import {
   BPF_TAX,
   BPF_X,
 } from '../../instruction.ts';
+import { SKF_LL_OFF } from '../../metadata.ts';
 import type { Block, Branch } from '../flow-graph.ts';
 import type { Statement } from '../predicate.ts';
-import { A, ATOMS, definedAtom, X } from './atoms.ts';
+import { A, definedAtom, scratch, X } from './atoms.ts';
 import { operationOf, Values } from './values.ts';
 
 /** The value number of every atom where each block of an order ends. */
 export type Numbering = {
   readonly values: Values;
-  readonly atExit: readonly Int32Array[];
+  readonly atExit: readonly (readonly number[])[];
   /** The value number each statement computes, by block. */
   readonly computed: readonly (readonly number[])[];
   readonly changed: boolean;
@@ -44,12 +45,13 @@ export type Numbering = {
  */
 export function numberValues(order: readonly Block[], dropRedundant: boolean): Numbering {
   const values = new Values();
-  const entries = order.map<Int32Array | undefined>(() => undefined);
-  const atExit: Int32Array[] = [];
+  const atoms = countAtoms(order);
+  const entries = order.map<number[] | undefined>(() => undefined);
+  const atExit: number[][] = [];
   const computed: number[][] = [];
   let changed = false;
   for (const block of order) {
-    const state = entries[block.index] ?? unknownState(values);
+    const state = entries[block.index] ?? Array.from({ length: atoms }, () => values.fresh());
     const numbers: number[] = [];
     if (block.kind === 'branch') {
       changed = rewriteBlock(block, state, values, dropRedundant, numbers) || changed;
@@ -62,23 +64,24 @@ export function numberValues(order: readonly Block[], dropRedundant: boolean): N
   return { values, atExit, computed, changed };
 }
 
-function unknownState(values: Values): Int32Array {
-  return Int32Array.from({ length: ATOMS }, () => values.fresh());
+/** One more than the highest atom written: most programs use no scratch memory. */
+function countAtoms(order: readonly Block[]): number {
+  let highest: number = X;
+  for (const block of order) {
+    if (block.kind === 'verdict') continue;
+    for (const statement of block.statements) highest = Math.max(highest, definedAtom(statement));
+  }
+  return highest + 1;
 }
 
 /** Where ways meet with different values, the value is some new one. */
-function mergeInto(
-  entries: (Int32Array | undefined)[],
-  index: number,
-  state: Int32Array,
-  values: Values,
-): void {
+function mergeInto(entries: (number[] | undefined)[], index: number, state: number[], values: Values): void {
   const entry = entries[index];
   if (entry === undefined) {
     entries[index] = state.slice();
     return;
   }
-  for (let atom = 0; atom < ATOMS; atom++) {
+  for (let atom = 0; atom < state.length; atom++) {
     if (entry[atom] !== state[atom]) entry[atom] = values.fresh();
   }
 }
@@ -86,7 +89,7 @@ function mergeInto(
 /** Runs the block on value numbers; returns whether a statement or the comparison was rewritten. */
 function rewriteBlock(
   block: Branch,
-  state: Int32Array,
+  state: number[],
   values: Values,
   dropRedundant: boolean,
   numbers: number[],
@@ -109,7 +112,7 @@ function rewriteBlock(
 }
 
 /** The value number a statement leaves in the atom it defines. */
-function evaluate({ code, k }: Statement, state: Int32Array, values: Values): number {
+function evaluate({ code, k }: Statement, state: number[], values: Values): number {
   switch (code & 0x07) {
     case BPF_LD:
     case BPF_LDX:
@@ -117,7 +120,7 @@ function evaluate({ code, k }: Statement, state: Int32Array, values: Values): nu
         case BPF_IMM:
           return values.constant(k);
         case BPF_MEM:
-          return state[k]!;
+          return state[scratch(k)]!;
         case BPF_IND:
           return values.load(code, k, state[X]!);
         default:
@@ -139,10 +142,10 @@ function evaluate({ code, k }: Statement, state: Int32Array, values: Values): nu
 }
 
 /** The statement in its simplest form, given what is known before it. */
-function simplify(statement: Statement, state: Int32Array, values: Values): Statement {
+function simplify(statement: Statement, state: number[], values: Values): Statement {
   const { code, k } = statement;
   const x = values.constantOf(state[X]!);
-  if ((code & 0xe7) === (BPF_LD | BPF_IND) && x !== undefined && x + k <= 0xffffefff) {
+  if ((code & 0xe7) === (BPF_LD | BPF_IND) && x !== undefined && x + k < SKF_LL_OFF) {
     return { ...statement, code: (code & 0x1f) | BPF_ABS, k: x + k };
   }
   if (
@@ -179,7 +182,7 @@ function mayBeConstant(operation: number, operand: number): boolean {
 }
 
 /** Compares with a constant where X is one. */
-function simplifyComparison(block: Branch, state: Int32Array, values: Values): boolean {
+function simplifyComparison(block: Branch, state: number[], values: Values): boolean {
   const { comparison } = block;
   if (comparison === undefined || (comparison.jump & BPF_X) === 0) return false;
   const x = values.constantOf(state[X]!);

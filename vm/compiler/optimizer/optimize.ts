@@ -16,27 +16,34 @@ const MAX_ROUNDS = 16;
 
 /** The graph, optimised in place; returns the block to enter. */
 export function optimize(graph: Block): Block {
+  return dropRepetitions(moveBranches(graph));
+}
+
+/** While every block still loads what it tests, edges can be led past tests whose outcome is known. */
+function moveBranches(graph: Block): Block {
   let root = graph;
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const moved = moveBranches(root, false);
-    root = moved.root;
-    if (!moved.changed) break;
-  }
-  for (let round = 0; round < MAX_ROUNDS; round++) {
-    const moved = moveBranches(root, true);
-    root = moved.root;
-    const dropped = dropDeadCode(topologicalOrder(root));
-    const merged = mergeBlocks(topologicalOrder(root));
-    root = merged.root;
-    if (!moved.changed && !dropped && !merged.changed) break;
+    const order = topologicalOrder(root);
+    const moved = threadJumps(order, numberValues(order, false));
+    if (!moved && round > 0) break;
+    root = mergeBlocks(topologicalOrder(root)).root;
   }
   return root;
 }
 
-function moveBranches(root: Block, dropRedundant: boolean): { root: Block; changed: boolean } {
-  const order = topologicalOrder(root);
-  const numbering = numberValues(order, dropRedundant);
-  const threaded = threadJumps(order, numbering);
-  const merged = mergeBlocks(topologicalOrder(root));
-  return { root: merged.root, changed: numbering.changed || threaded || merged.changed };
+/** What is there already need not be loaded again; what nobody reads need not be there. */
+function dropRepetitions(graph: Block): Block {
+  let root = graph;
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    let order = topologicalOrder(root);
+    const numbering = numberValues(order, true);
+    // The first round has nothing to thread: `moveBranches` has just found no more.
+    const moved = round > 0 && threadJumps(order, numbering);
+    if (moved) order = topologicalOrder(root);
+    const dropped = dropDeadCode(order);
+    const merged = mergeBlocks(order);
+    root = merged.root;
+    if (!numbering.changed && !moved && !dropped && !merged.changed) break;
+  }
+  return root;
 }

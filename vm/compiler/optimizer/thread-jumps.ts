@@ -6,10 +6,10 @@
  * optimizer accepts some packets that its unoptimised programs reject as too short.)
  */
 
-import { BPF_X } from '../../instruction.ts';
+import { BPF_JEQ, BPF_X } from '../../instruction.ts';
 import type { Block, Branch } from '../flow-graph.ts';
 import { bytesNeeded } from '../predicate.ts';
-import { A, ATOMS, canReject, X } from './atoms.ts';
+import { A, canReject, X } from './atoms.ts';
 import { DominatorTree } from './dominators.ts';
 import { Facts } from './facts.ts';
 import { liveAtEntry } from './liveness.ts';
@@ -23,11 +23,25 @@ export function threadJumps(order: readonly Block[], numbering: Numbering): bool
   return new Threader(order, numbering).run();
 }
 
+/** For each block that is only entered where a comparison with a constant found equality: those comparisons. */
+function equalitiesInto(order: readonly Block[]): (Branch[] | undefined)[] {
+  const equalities: (Branch[] | undefined)[] = order.map(() => []);
+  for (const block of order) {
+    if (block.kind === 'verdict') continue;
+    const { comparison, onTrue, onFalse } = block;
+    equalities[onFalse.index] = undefined;
+    if (comparison?.jump === BPF_JEQ) equalities[onTrue.index]?.push(block);
+    else equalities[onTrue.index] = undefined;
+  }
+  return equalities;
+}
+
 class Threader {
   readonly #order: readonly Block[];
   readonly #numbering: Numbering;
   readonly #live: Int32Array;
   readonly #facts: Facts;
+  readonly #equalities: readonly (readonly Branch[] | undefined)[];
   #changed = false;
 
   constructor(order: readonly Block[], numbering: Numbering) {
@@ -35,6 +49,7 @@ class Threader {
     this.#numbering = numbering;
     this.#live = liveAtEntry(order);
     this.#facts = new Facts(numbering.values);
+    this.#equalities = equalitiesInto(order);
   }
 
   /**
@@ -70,7 +85,10 @@ class Threader {
     const blocks = this.#order.length;
     if (node < blocks) {
       const block = this.#order[node]!;
-      if (block.kind === 'branch') this.#learnLoads(block);
+      if (block.kind === 'branch') {
+        this.#learnChoices(block);
+        this.#learnLoads(block);
+      }
       return;
     }
     const block = this.#order[(node - blocks) >> 1] as Branch;
@@ -80,6 +98,18 @@ class Threader {
       const { jump } = comparison;
       this.#facts.learn(jump & ~BPF_X, this.#exit(block, A), this.#operand(block), side);
     }
+  }
+
+  /** Where `a = 1 or a = 2` leads, `a` is 1 or 2. */
+  #learnChoices(block: Branch): void {
+    const equalities = this.#equalities[block.index];
+    if (equalities === undefined || equalities.length < 2) return;
+    const number = this.#exit(equalities[0]!, A);
+    if (equalities.some((from) => this.#exit(from, A) !== number)) return;
+    this.#facts.learnChoices(
+      number,
+      equalities.map((from) => from.comparison!.k),
+    );
   }
 
   #learnLoads(block: Branch): void {
@@ -135,8 +165,7 @@ class Threader {
   /** Some atom that `target` relies on is not what it would be after `skipped`. */
   #isMissed(from: Block, skipped: Block, target: Block): boolean {
     const live = this.#live[target.index]!;
-    if (live === 0) return false;
-    for (let atom = 0; atom < ATOMS; atom++) {
+    for (let atom = 0; live >>> atom !== 0; atom++) {
       if ((live & (1 << atom)) !== 0 && this.#exit(from, atom) !== this.#exit(skipped, atom)) return true;
     }
     return false;
