@@ -7,6 +7,7 @@
  *   program COUNT      followed by COUNT lines "code jt jf k" in decimal; replaces the program
  *   run ROUNDS         runs the program over all frames ROUNDS times; answers "NANOSECONDS MATCHES"
  */
+#include <sys/types.h>
 #include <pcap/bpf.h>
 #include <stdint.h>
 #include <stdio.h>

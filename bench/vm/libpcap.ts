@@ -36,9 +36,9 @@ export function startLibpcap(frames: readonly Uint8Array[]): LibpcapHarness | st
   const binary = join(folder, 'bpf_filter_bench');
   try {
     execFileSync('gcc', ['-O2', '-o', binary, source, '-lpcap'], { stdio: 'pipe' });
-  } catch {
+  } catch (error) {
     rmSync(folder, { recursive: true });
-    return 'gcc or libpcap (libpcap-dev) is not installed';
+    return `gcc with libpcap-dev does not compile it: ${String(error).split('\n')[0]}`;
   }
   const frameFile = join(folder, 'frames');
   writeFileSync(frameFile, encodeFrames(frames));

@@ -138,15 +138,15 @@ function configurationOf(node: LabNode): string[] {
 }
 
 function applySysctls(node: LabNode, namespace: Namespace): void {
-  const settings = Object.entries(node.sysctls ?? {});
-  if (settings.length === 0) return;
+  const settings = Object.entries({ ...HOST_SYSCTLS, ...node.sysctls });
   inNamespace(namespace, () => {
     for (const [name, value] of settings) {
       // As in sysctl(8): when the first separator is a dot, dots and slashes change places.
       const isDotted = name.search(/[./]/) === name.indexOf('.');
       const path = isDotted ? name.replace(/[./]/g, (c) => (c === '.' ? '/' : '.')) : name;
       try {
-        writeFileSync(`/proc/sys/${path}`, value);
+        // Read first: where /proc/sys is read-only, what is already so needs no right to write.
+        if (readFileSync(`/proc/sys/${path}`, 'utf8').trim() !== value) writeFileSync(`/proc/sys/${path}`, value);
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         const advice = SYSCTL_ADVICE[code ?? ''] ?? 'see `sysctl -a` for what the kernel knows';
@@ -159,6 +159,12 @@ function applySysctls(node: LabNode, namespace: Namespace): void {
     }
   });
 }
+
+/**
+ * What a node is unless its `sysctls` say otherwise. A new namespace inherits the machine's own settings
+ * (net.core.devconf_inherit_init_net), and a lab must not depend on those.
+ */
+const HOST_SYSCTLS: Readonly<Record<string, string>> = { 'net.ipv4.ip_forward': '0' };
 
 const SYSCTL_ADVICE: Readonly<Record<string, string>> = {
   ENOENT: 'this kernel has no such setting',
