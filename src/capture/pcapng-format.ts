@@ -35,7 +35,6 @@ export const EPB_FLAGS = 2;
 /** Bits 0 and 1 of epb_flags: which way the frame went, as seen from the captured interface. */
 export const EPB_INBOUND = 1;
 export const EPB_OUTBOUND = 2;
-export const EPB_DIRECTION_MASK = 3;
 
 export const ISB_START_TIME = 2;
 export const ISB_END_TIME = 3;

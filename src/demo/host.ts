@@ -14,7 +14,7 @@ import { Pinger, type PingOptions, type PingStats } from './host/pinger.ts';
 import { type SinkStats, TcpReceiver } from './host/tcp-receiver.ts';
 import { TcpSender, type TransferStats } from './host/tcp-sender.ts';
 import { BROADCAST_MAC, type Ipv4Address, type MacAddress, parseIpv4, parseMac } from './wire/address.ts';
-import { type ArpPacket, emitArp, parseArp } from './wire/arp.ts';
+import { ARP_REPLY, ARP_REQUEST, type ArpPacket, emitArp, parseArp } from './wire/arp.ts';
 import { ETHERTYPE_ARP, ETHERTYPE_IPV4, emitEthernet, parseEthernet } from './wire/ethernet.ts';
 import {
   emitIcmpEcho,
@@ -144,7 +144,7 @@ export class Host {
     this.#neighbours.learn(packet.senderAddress, packet.senderMac);
     if (packet.targetMac === this.#mac) return;
     this.#sendArp(packet.senderMac, {
-      operation: 2,
+      operation: ARP_REPLY,
       senderMac: this.#mac,
       senderAddress: this.#address,
       targetMac: packet.senderMac,
@@ -214,7 +214,7 @@ export class Host {
 
   #askFor(address: Ipv4Address): void {
     this.#sendArp(BROADCAST_MAC, {
-      operation: 1,
+      operation: ARP_REQUEST,
       senderMac: this.#mac,
       senderAddress: this.#address,
       targetMac: 0,

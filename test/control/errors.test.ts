@@ -129,6 +129,12 @@ const cases: Case[] = [
     says: /Ethernet.*link type 101/,
   },
   {
+    does: 'an expression that would take long to compile',
+    request: ['POST', attach, { filter: 'tcp or '.repeat(3000) }],
+    expected: { status: 400, errors: [{ pointer: '#/filter', detail: expect.stringContaining('16384') }] },
+    says: /16384/,
+  },
+  {
     does: 'an expression that makes no sense',
     request: ['POST', attach, { filter: 'tcp prot 80' }],
     expected: { status: 400, position: 4, errors: [{ pointer: '#/filter', detail: expect.any(String) }] },

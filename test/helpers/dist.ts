@@ -1,7 +1,7 @@
 /** Access to the compiled program: worker threads and processes run from dist/, which `npm test` builds first. */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 
 /** The project's folder. */
 export const ROOT: string = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -11,9 +11,4 @@ export function distPath(file: string): string {
   const path = join(ROOT, 'dist', file);
   if (!existsSync(path)) throw new Error(`${path} is missing; run \`npm run build\``);
   return path;
-}
-
-/** The compiled form of a module. Modules that start threads find their worker files only there. */
-export async function importDist<T>(file: string): Promise<T> {
-  return (await import(pathToFileURL(distPath(file)).href)) as T;
 }

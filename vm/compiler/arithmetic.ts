@@ -63,8 +63,7 @@ const OPERATIONS: Readonly<Record<ArithmeticOperator, number>> = {
 /** From here on Linux takes absolute offsets to mean other things than packet data. */
 const FIRST_SPECIAL_OFFSET = SKF_LL_OFF;
 
-/** Code that leaves a value in A. `usesX` says whether it overwrites X. */
-type Code = { readonly statements: readonly Statement[]; readonly usesX: boolean };
+const IPV6_HEADER_LENGTH = 40;
 
 /** A comparison, true only for packets of every protocol whose data it reads. */
 export function lowerComparison(context: Context, condition: Condition & { kind: 'compare' }): Predicate {
@@ -87,8 +86,7 @@ function compare(context: Context, relation: Relation, left: Arithmetic, right: 
   }
   if (left.kind === 'number') return compareWithConstant(context, MIRRORED[relation], right, left.value);
   if (right.kind === 'number') return compareWithConstant(context, relation, left, right.value);
-  const { statements } = evaluatePair(context, left, right, 0, false);
-  return related(context, relation, statements, 0, BPF_X);
+  return related(context, relation, evaluatePair(context, left, right, 0, false), 0, BPF_X);
 }
 
 function related(
@@ -126,7 +124,7 @@ function compareWithConstant(context: Context, relation: Relation, node: Arithme
     const oneBit = constant !== 0 && (constant & (constant - 1)) === 0 && k === constant;
     if (operator === '&' && (k === 0 || oneBit)) {
       const set = (relation === '=') === oneBit;
-      const { statements } = evaluate(context, left, 0);
+      const statements = evaluate(context, left, 0);
       const bits = test(
         context,
         statements,
@@ -137,46 +135,31 @@ function compareWithConstant(context: Context, relation: Relation, node: Arithme
       return set ? bits : not(bits);
     }
   }
-  return related(context, relation, evaluate(context, node, 0).statements, k, 0);
+  return related(context, relation, evaluate(context, node, 0), k, 0);
 }
 
-/** Code for a value; `depth` intermediate results are already in scratch memory. */
-function evaluate(context: Context, node: Arithmetic, depth: number): Code {
+/** Code that leaves a value in A; `depth` intermediate results are in scratch memory already. */
+function evaluate(context: Context, node: Arithmetic, depth: number): Statement[] {
   switch (node.kind) {
     case 'number':
-      return plain(statement(context, BPF_LD | BPF_IMM, node.value, String(node.value)));
+      return [statement(context, BPF_LD | BPF_IMM, node.value, String(node.value))];
     case 'length':
-      return plain(statement(context, BPF_LD | BPF_LEN, 0, 'length of the packet'));
+      return [statement(context, BPF_LD | BPF_LEN, 0, 'length of the packet')];
     case 'load':
       return evaluateLoad(context, node, depth);
-    case 'negate': {
-      const { statements, usesX } = evaluate(context, node.operand, depth);
-      return { statements: [...statements, statement(context, BPF_ALU | BPF_NEG, 0, 'negated')], usesX };
-    }
+    case 'negate':
+      return [...evaluate(context, node.operand, depth), statement(context, BPF_ALU | BPF_NEG, 0, 'negated')];
     case 'binary': {
-      const operation = BPF_ALU | OPERATIONS[node.operator];
-      if (node.right.kind === 'number') {
-        const { statements, usesX } = evaluate(context, node.left, depth);
-        const note = `${node.operator} ${node.right.value}`;
-        return { statements: [...statements, statement(context, operation, node.right.value, note)], usesX };
+      const { operator, left, right } = node;
+      const operation = BPF_ALU | OPERATIONS[operator];
+      if (right.kind === 'number') {
+        const note = `${operator} ${right.value}`;
+        return [...evaluate(context, left, depth), statement(context, operation, right.value, note)];
       }
-      const { statements } = evaluatePair(
-        context,
-        node.left,
-        node.right,
-        depth,
-        isCommutative(node.operator),
-      );
-      return {
-        statements: [...statements, statement(context, operation | BPF_X, 0, node.operator)],
-        usesX: true,
-      };
+      const operands = evaluatePair(context, left, right, depth, isCommutative(operator));
+      return [...operands, statement(context, operation | BPF_X, 0, operator)];
     }
   }
-}
-
-function plain(...statements: readonly Statement[]): Code {
-  return { statements, usesX: false };
 }
 
 /** Code that leaves `left` in A and `right` in X, or the other way round when `swappable`. */
@@ -186,25 +169,56 @@ function evaluatePair(
   right: Arithmetic,
   depth: number,
   swappable: boolean,
-): Code {
-  const first = evaluate(context, right, depth);
-  const second = evaluate(context, left, depth);
+): Statement[] {
   const toX = statement(context, BPF_MISC | BPF_TAX, 0, 'keep it in X');
-  if (!second.usesX) return { statements: [...first.statements, toX, ...second.statements], usesX: true };
-  if (swappable && !first.usesX) {
-    return { statements: [...second.statements, toX, ...first.statements], usesX: true };
+  if (!overwritesX(context, left)) {
+    return [...evaluate(context, right, depth), toX, ...evaluate(context, left, depth)];
+  }
+  if (swappable && !overwritesX(context, right)) {
+    return [...evaluate(context, left, depth), toX, ...evaluate(context, right, depth)];
   }
   const register = context.temporaryRegister(depth);
-  const deeper = evaluate(context, left, depth + 1);
-  return {
-    statements: [
-      ...first.statements,
-      statement(context, BPF_ST, register, 'keep it'),
-      ...deeper.statements,
-      statement(context, BPF_LDX | BPF_MEM, register, 'what was kept'),
-    ],
-    usesX: true,
-  };
+  const keep = statement(context, BPF_ST, register, 'keep it');
+  // The operand that needs more scratch memory comes first, while there is most.
+  if (scratchNeeded(left) > scratchNeeded(right)) {
+    const restore = statement(context, BPF_LD | BPF_MEM, register, 'what was kept');
+    return [...evaluate(context, left, depth), keep, ...evaluate(context, right, depth + 1), toX, restore];
+  }
+  const restore = statement(context, BPF_LDX | BPF_MEM, register, 'what was kept');
+  return [...evaluate(context, right, depth), keep, ...evaluate(context, left, depth + 1), restore];
+}
+
+/** Whether the code for a value overwrites X. */
+function overwritesX(context: Context, node: Arithmetic): boolean {
+  switch (node.kind) {
+    case 'number':
+    case 'length':
+      return false;
+    case 'load':
+      if (TRANSPORT_LOADS.has(node.protocol)) return true;
+      return node.index.kind !== 'number' || headerOf(context, node.protocol).register !== undefined;
+    case 'negate':
+      return overwritesX(context, node.operand);
+    case 'binary':
+      return node.right.kind !== 'number' || overwritesX(context, node.left);
+  }
+}
+
+/** Words of scratch memory the code for a value needs at most. */
+function scratchNeeded(node: Arithmetic): number {
+  switch (node.kind) {
+    case 'number':
+    case 'length':
+      return 0;
+    case 'load':
+      return scratchNeeded(node.index);
+    case 'negate':
+      return scratchNeeded(node.operand);
+    case 'binary': {
+      const [left, right] = [scratchNeeded(node.left), scratchNeeded(node.right)];
+      return left === right ? left + 1 : Math.max(left, right);
+    }
+  }
 }
 
 const TRANSPORT_LOADS: ReadonlySet<Protocol> = new Set([
@@ -214,19 +228,14 @@ const NETWORK_LOADS: ReadonlySet<Protocol> = new Set([
   ...(['ip', 'ip6', 'arp', 'rarp', 'atalk', 'decnet', 'sca', 'lat', 'moprc', 'mopdl'] as const),
 ]);
 
-function evaluateLoad(context: Context, node: Arithmetic & { kind: 'load' }, depth: number): Code {
+function evaluateLoad(context: Context, node: Arithmetic & { kind: 'load' }, depth: number): Statement[] {
+  if (TRANSPORT_LOADS.has(node.protocol)) return evaluateTransportLoad(context, node, depth);
+  const { index, protocol } = node;
   const size = node.size as Size;
-  if (TRANSPORT_LOADS.has(node.protocol)) return evaluateTransportLoad(context, node, size, depth);
-  const header = headerOf(context, node.protocol);
-  const { index } = node;
-  const note = `${node.protocol}[${index.kind === 'number' ? index.value : '...'}:${size}]`;
+  const header = headerOf(context, protocol);
   if (index.kind === 'number' && header.constant + index.value < FIRST_SPECIAL_OFFSET) {
-    return {
-      statements: load(context, shift(header, index.value), size, note),
-      usesX: header.register !== undefined,
-    };
+    return load(context, shift(header, index.value), size, `${protocol}[${index.value}:${size}]`);
   }
-  const toX = statement(context, BPF_MISC | BPF_TAX, 0, 'as an index');
   const base: Statement[] =
     header.register === undefined
       ? []
@@ -234,50 +243,42 @@ function evaluateLoad(context: Context, node: Arithmetic & { kind: 'load' }, dep
           statement(context, BPF_LDX | BPF_MEM, header.register, 'where the tunnelled packet begins'),
           statement(context, BPF_ALU | BPF_ADD | BPF_X, 0, 'from there'),
         ];
-  const { statements } = evaluate(context, index, depth);
-  return {
-    statements: [...statements, ...base, toX, loadIndexed(context, header.constant, size, note)],
-    usesX: true,
-  };
+  return [
+    ...evaluate(context, index, depth),
+    ...base,
+    statement(context, BPF_MISC | BPF_TAX, 0, 'as an index'),
+    loadIndexed(context, header.constant, size, `${protocol}[...:${size}]`),
+  ];
 }
 
 /** Where the data of a protocol that has no IPv4 header before it begins. */
 function headerOf(context: Context, protocol: Protocol): Offset {
   if (protocol === 'link') return context.linkHeader;
-  return networkHeader(context, protocol === 'icmp6' ? 40 : 0);
+  return networkHeader(context, protocol === 'icmp6' ? IPV6_HEADER_LENGTH : 0);
 }
 
 function evaluateTransportLoad(
   context: Context,
-  node: Arithmetic & { kind: 'load' },
-  size: Size,
+  { index, protocol, size }: Arithmetic & { kind: 'load' },
   depth: number,
-): Code {
+): Statement[] {
   const header = networkHeader(context, 0);
-  const { index, protocol } = node;
   if (index.kind === 'number' && header.constant + index.value < FIRST_SPECIAL_OFFSET) {
     const note = `${protocol}[${index.value}:${size}]`;
-    const loaded = loadIndexed(context, header.constant + index.value, size, note);
-    return { statements: [...indexTransport(context), loaded], usesX: true };
+    return [
+      ...indexTransport(context),
+      loadIndexed(context, header.constant + index.value, size as Size, note),
+    ];
   }
-  const { statements } = evaluate(context, index, depth);
   const toX = statement(context, BPF_MISC | BPF_TAX, 0, 'as an index');
   const add = statement(context, BPF_ALU | BPF_ADD | BPF_X, 0, 'from the transport header');
-  const loaded = loadIndexed(context, header.constant, size, `${protocol}[...:${size}]`);
-  if (header.register === undefined) {
-    return { statements: [...statements, ...indexTransport(context), add, toX, loaded], usesX: true };
-  }
+  const loaded = loadIndexed(context, header.constant, size as Size, `${protocol}[...:${size}]`);
+  const indexed = evaluate(context, index, depth);
+  if (header.register === undefined) return [...indexed, ...indexTransport(context), add, toX, loaded];
   const register = context.temporaryRegister(depth);
-  return {
-    statements: [
-      ...statements,
-      statement(context, BPF_ST, register, 'keep the index'),
-      ...indexTransport(context),
-      statement(context, BPF_LD | BPF_MEM, register, 'the index'),
-      ...[add, toX, loaded],
-    ],
-    usesX: true,
-  };
+  const keep = statement(context, BPF_ST, register, 'keep the index');
+  const restore = statement(context, BPF_LD | BPF_MEM, register, 'the index');
+  return [...indexed, keep, ...indexTransport(context), restore, add, toX, loaded];
 }
 
 /** The protocols whose data the arithmetic reads, each once, inner ones first. */

@@ -12,6 +12,7 @@ export function misapplied(context: Context, qualifiers: Qualifiers, what: strin
   const words = [protocol === 'link' ? 'ether' : protocol, direction, type].filter(
     (word) => word !== undefined,
   );
+  context.span = qualifiers;
   return context.fail(`'${words.join(' ')}' does not apply to ${what}${hint}`);
 }
 

@@ -13,7 +13,7 @@ import {
 } from '../../daemon/contract.ts';
 import { DirectionNameSchema as direction } from './resources.ts';
 
-const MAX_EXPRESSION_CHARACTERS = 65_536;
+const MAX_EXPRESSION_CHARACTERS = 16_384;
 const MAX_TIMEOUT_MS = 3_600_000;
 const U32 = 0xffff_ffff;
 

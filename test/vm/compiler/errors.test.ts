@@ -109,6 +109,11 @@ describe('errors say where and what', () => {
   });
 });
 
+/** Arithmetic that needs `depth` intermediate results at once. */
+function balanced(depth: number): string {
+  return depth === 0 ? 'ip[ip[0]]' : `(${balanced(depth - 1)} - ${balanced(depth - 1)})`;
+}
+
 const MEGABYTE = 0x100000;
 const huge: readonly (readonly [description: string, expression: string, message: RegExp])[] = [
   ['1 MB of one word', 'x'.repeat(MEGABYTE), /more than the limit of 131072/],
@@ -118,11 +123,7 @@ const huge: readonly (readonly [description: string, expression: string, message
   ['minus signs too many', `${'-'.repeat(100_000)}1 = 1`, /nests deeper than 256 levels/],
   ['numbers nested too deep', `vlan ${'('.repeat(1000)}5`, /nests deeper than 256 levels/],
   ['a sum too long', `${'1+'.repeat(50_000)}1 = ip[0]`, /more than 256 operators/],
-  [
-    'intermediate results too many',
-    `${'(ip[ip[0]] + '.repeat(40)}ip[ip[0]]${')'.repeat(40)} = 1`,
-    /scratch memory/,
-  ],
+  ['intermediate results too many', `${'geneve and '.repeat(4)}${balanced(5)} = 1`, /scratch memory/],
   ['a word of half-words', 'a-'.repeat(60_000), /expected a filter primitive/],
   ['an address of colons', '1:'.repeat(60_000), /neither an IPv6 nor an Ethernet address/],
   ['a host name too long', `host ${'a.'.repeat(60_000)}b`, /unknown host 'a\.a\..*\.\.\.'/],
@@ -130,7 +131,7 @@ const huge: readonly (readonly [description: string, expression: string, message
   ['tunnels too many', `${'geneve and '.repeat(10)}ip`, /too many tunnels inside each other/],
   [
     'a program too long',
-    'vlan and '.repeat(9000) + 'ip',
+    `${'vlan and '.repeat(9000)}ip`,
     /instructions, more than the 4096 a program may have/,
   ],
 ];

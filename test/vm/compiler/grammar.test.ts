@@ -40,7 +40,9 @@ const rows: readonly (readonly [expression: string, same: string])[] = [
   ['portrange 25-smtp', 'tcp port 25 or udp port 25 or sctp port 25'],
   ['portrange 80', 'port 80'],
   ['port http', 'tcp port 80'],
-  ['port domain', 'tcp port 53 or udp port 53'],
+  ['port domain', 'port 53'],
+  ['tcp port domain', 'tcp port 53'],
+  ['ip[0] - ip[1] - ip[2] = 0', '(ip[0] - ip[1]) - ip[2] = 0'],
   ['vlan (5)', 'vlan 5'],
   ['less 100', 'len <= 100'],
   ['greater 100', 'length >= 100'],
@@ -68,7 +70,7 @@ const rows: readonly (readonly [expression: string, same: string])[] = [
   ['ip[2 + 2:2] = 1', 'ip[4:2] = 1'],
   // White space of every kind.
   ['\ttcp\n\tand\r\n udp ', 'tcp and udp'],
-  ['ip[0]=1and(tcp)', 'ip[0] = 1 and tcp'],
+  ['ip[0]=1&&(tcp)', 'ip[0] = 1 and tcp'],
 ];
 
 describe('expressions that mean the same', () => {

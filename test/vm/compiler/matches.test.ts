@@ -57,7 +57,7 @@ const FRAMES = {
   isisHello: ethernet(100, 'fefe03831b0100110100'),
   spanningTree: ethernet(38, '424203000000000000'),
   xid: ethernet(3, 'f0f0af'),
-  novell: ethernet(30, 'ffff001e0011'),
+  novell: ethernet(30, 'ffff001e00110000000000000000'),
   appletalk: ethernet(30, 'aaaa03080007809b00'),
 } as const;
 type FrameName = keyof typeof FRAMES;
@@ -154,7 +154,7 @@ const rows: readonly (readonly [expression: string, accepts: readonly FrameName[
   ['llc xid', ['xid']],
   ['llc u and not llc xid', ['isisHello', 'spanningTree', 'appletalk']],
   ['less 17', ['xid']],
-  ['greater 100 and ip6', []],
+  ['greater 100 and ip6', ['geneveIp6']],
   ['byte 12 = 8 and byte 13 > 5', ['arp', 'broadcast']],
 ];
 

@@ -96,7 +96,10 @@ function rewriteBlock(
 ): boolean {
   let changed = false;
   const kept: Statement[] = [];
-  for (const original of block.statements) {
+  for (let at = 0; at < block.statements.length; at++) {
+    if (dropRedundant) at += repeatedAt(block.statements, at, state, values);
+    const original = block.statements[at];
+    if (original === undefined) break;
     const statement = simplify(original, state, values);
     const atom = definedAtom(statement);
     const number = evaluate(statement, state, values);
@@ -109,6 +112,23 @@ function rewriteBlock(
   changed ||= kept.length < block.statements.length;
   block.statements = kept;
   return simplifyComparison(block, state, values) || changed;
+}
+
+/**
+ * How many statements from `at` on only compute again what A holds: a load and operations with constants on it.
+ * Each of them was run before, so none can reject the packet.
+ */
+function repeatedAt(statements: readonly Statement[], at: number, state: number[], values: Values): number {
+  const load = statements[at]!;
+  if (definedAtom(load) !== A || (load.code & 0x07) !== BPF_LD) return 0;
+  let number = evaluate(load, state, values);
+  let end = at + 1;
+  while (number !== state[A]) {
+    const next = statements[end++];
+    if (next === undefined || (next.code & (0x07 | BPF_X)) !== BPF_ALU) return 0;
+    number = values.operation(operationOf(next.code), number, values.constant(next.k));
+  }
+  return end - at;
 }
 
 /** The value number a statement leaves in the atom it defines. */

@@ -77,8 +77,21 @@ class Threader {
   /** Threads an edge when what lies behind it is done, so that it meets edges already threaded. */
   #leave(node: number): void {
     const blocks = this.#order.length;
-    if (node < blocks) return;
+    if (node < blocks) {
+      this.#decide(this.#order[node]!);
+      return;
+    }
     this.#thread(this.#order[(node - blocks) >> 1] as Branch, ((node - blocks) & 1) === 0);
+  }
+
+  /** A test whose outcome is known wherever it is reached is no test; its loads stay. */
+  #decide(block: Block): void {
+    if (block.kind === 'verdict' || block.onTrue === block.onFalse) return;
+    const target = this.#wayOn(block);
+    if (target === undefined) return;
+    block.onTrue = target;
+    block.onFalse = target;
+    this.#changed = true;
   }
 
   #enter(node: number): void {
