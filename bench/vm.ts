@@ -1,14 +1,14 @@
 /**
  * `npm run bench -- vm`: how long the filter engines take, in one run with libpcap's bpf_filter() in C.
  *
- * Every number is a median over rounds in which the engines take turns, so that what else the machine does falls on
- * all of them alike. Frames lie in shared memory, as on the data plane. libpcap is left out, saying so, where gcc
- * or libpcap's headers are missing.
+ * All numbers are medians over turns that the engines take one after the other. libpcap is left out, saying so,
+ * where gcc or libpcap's headers are missing.
  */
 
-import { compileFused, compileWasm, MATCH_BYTES, Program, parseProgram, runProgram } from '../vm/index.ts';
+import { compileWasm, Program, parseProgram } from '../vm/index.ts';
+import { type Contender, median, startEngine, takeTurns } from './vm/contender.ts';
 import { BENCH_FILTERS } from './vm/filters.ts';
-import { type LibpcapHarness, startLibpcap } from './vm/libpcap.ts';
+import { type Libpcap, prepareLibpcap } from './vm/libpcap.ts';
 import { makeTraffic } from './vm/traffic.ts';
 
 /** Nanoseconds per packet of one filter in each engine; null where libpcap was not measured. */
@@ -20,164 +20,74 @@ export type FilterTiming = {
   readonly wasmNs: number;
 };
 
-/** The cost of `count` filters `tcp port N` as one function, and what it took to make that. */
-export type FusedTiming = {
-  readonly count: number;
-  readonly nsPerPacket: number;
-  readonly timesOne: number;
-  readonly compileMs: number;
-};
+/** The cost of `count` filters `tcp port N` as one function, against that of one. */
+export type FusedTiming = { readonly count: number; readonly nsPerPacket: number; readonly timesOne: number };
 
 export type VmBenchResults = {
   readonly node: string;
   readonly libpcap: string;
   readonly filters: readonly FilterTiming[];
+  /** From a program to the first verdict of its wasm function. */
   readonly compile: { readonly medianMs: number; readonly worstMs: number };
   readonly fused: readonly FusedTiming[];
 };
 
-/** What to measure: `seconds` is the time for all filters together, 20 unless told; `json` prints JSON only. */
+/** `seconds` is about how long to measure, 30 unless told; `json` prints JSON only. */
 export type VmBenchOptions = { readonly json?: boolean; readonly seconds?: number };
 
 const FUSED_COUNTS = [1, 16, 256, 1000];
 const TURNS = 15;
-const RESULT_OFFSET = 0;
-const FRAMES_OFFSET = 65536;
-
-/** Frames laid out in shared memory, one behind the other. */
-type Arena = {
-  readonly memory: WebAssembly.Memory;
-  readonly bytes: Uint8Array;
-  readonly offsets: Int32Array;
-  readonly lengths: Int32Array;
-};
-
-function layOut(frames: readonly Uint8Array[]): Arena {
-  const total = frames.reduce((sum, { length }) => sum + length, FRAMES_OFFSET);
-  const pages = Math.ceil(total / 65536);
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-  const bytes = new Uint8Array(memory.buffer);
-  const offsets = new Int32Array(frames.length);
-  let at = FRAMES_OFFSET;
-  for (const [i, frame] of frames.entries()) {
-    bytes.set(frame, at);
-    offsets[i] = at;
-    at += frame.length;
-  }
-  return { memory, bytes, offsets, lengths: Int32Array.from(frames, ({ length }) => length) };
-}
-
-/** Runs a matcher over all frames `rounds` times; returns how often it accepted. */
-type Loop = (rounds: number) => number;
-
-function interpreterLoop({ bytes, offsets, lengths }: Arena, program: Program): Loop {
-  const { words, length } = program;
-  return (rounds) => {
-    let matches = 0;
-    for (let round = 0; round < rounds; round++) {
-      for (let i = 0; i < offsets.length; i++) {
-        const size = lengths[i]!;
-        if (runProgram(words, 0, length, bytes, offsets[i]!, size, size) !== 0) matches++;
-      }
-    }
-    return matches;
-  };
-}
-
-function wasmLoop({ memory, offsets, lengths }: Arena, program: Program): Loop {
-  const match = compileWasm(program, { memory });
-  return (rounds) => {
-    let matches = 0;
-    for (let round = 0; round < rounds; round++) {
-      for (let i = 0; i < offsets.length; i++)
-        if (match(offsets[i]!, lengths[i]!, lengths[i]!) !== 0) matches++;
-    }
-    return matches;
-  };
-}
-
-function fusedLoop({ memory, offsets, lengths }: Arena, programs: readonly Program[]): Loop {
-  const match = compileFused(programs, { memory });
-  return (rounds) => {
-    let matches = 0;
-    for (let round = 0; round < rounds; round++) {
-      for (let i = 0; i < offsets.length; i++) {
-        matches += match(offsets[i]!, lengths[i]!, lengths[i]!, RESULT_OFFSET);
-      }
-    }
-    return matches;
-  };
-}
-
-function elapsedNs(work: () => void): number {
-  const start = process.hrtime.bigint();
-  work();
-  return Number(process.hrtime.bigint() - start);
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
-}
-
-/** Rounds that take about `turnNs`, after the code has been run until V8 has optimised it. */
-function warmUp(loop: Loop, turnNs: number): number {
-  let rounds = 1;
-  let spent = 0;
-  let last = 0;
-  while (spent < 20 * turnNs) {
-    last = elapsedNs(() => loop(rounds));
-    spent += last;
-    if (last < turnNs / 2) rounds *= 2;
-  }
-  return Math.max(1, Math.round((rounds * turnNs) / last));
-}
+/** Turns' worth of time that one filter takes: three contenders' turns and two warming up. */
+const TURNS_PER_FILTER = 3 * TURNS + 2 * 20;
 
 async function timeFilter(
-  arena: Arena,
-  libpcap: LibpcapHarness | undefined,
+  libpcap: Libpcap | undefined,
   expression: string,
   program: Program,
   turnNs: number,
 ): Promise<FilterTiming> {
-  const frames = arena.offsets.length;
-  const interpreter = interpreterLoop(arena, program);
-  const wasm = wasmLoop(arena, program);
-  const expected = interpreter(1);
-  const interpreterRounds = warmUp(interpreter, turnNs);
-  const wasmRounds = warmUp(wasm, turnNs);
-  libpcap?.load(program);
-  const libpcapMatches = (await libpcap?.run(1))?.matches ?? expected;
-  if (wasm(1) !== expected || libpcapMatches !== expected)
-    throw new Error(`engines disagree on '${expression}'`);
-  const samples = { libpcap: [] as number[], interpreter: [] as number[], wasm: [] as number[] };
-  for (let turn = 0; turn < TURNS; turn++) {
-    const timing = await libpcap?.run(interpreterRounds);
-    if (timing !== undefined) samples.libpcap.push(timing.nanoseconds / interpreterRounds / frames);
-    samples.interpreter.push(elapsedNs(() => interpreter(interpreterRounds)) / interpreterRounds / frames);
-    samples.wasm.push(elapsedNs(() => wasm(wasmRounds)) / wasmRounds / frames);
+  const interpreter = await startEngine('interpreter', [program], turnNs);
+  const wasm = await startEngine('wasm', [program], turnNs);
+  const reference = libpcap?.start(program, interpreter.rounds);
+  const contenders = [interpreter, wasm, ...(reference === undefined ? [] : [reference])];
+  try {
+    await expectAgreement(contenders, expression);
+    const [interpreterNs, wasmNs, libpcapNs] = await takeTurns(contenders, TURNS);
+    return {
+      expression,
+      instructions: program.length,
+      libpcapNs: libpcapNs ?? null,
+      interpreterNs: interpreterNs!,
+      wasmNs: wasmNs!,
+    };
+  } finally {
+    await closeAll(contenders);
   }
-  return {
-    expression,
-    instructions: program.length,
-    libpcapNs: samples.libpcap.length > 0 ? median(samples.libpcap) : null,
-    interpreterNs: median(samples.interpreter),
-    wasmNs: median(samples.wasm),
-  };
 }
 
-/** Milliseconds from a program to the first verdict of its wasm function. */
-function timeCompilation(arena: Arena, programs: readonly Program[]): VmBenchResults['compile'] {
+async function expectAgreement(contenders: readonly Contender[], expression: string): Promise<void> {
+  const matches: number[] = [];
+  for (const contender of contenders) matches.push((await contender.run(1)).matches);
+  if (matches.some((count) => count !== matches[0])) {
+    throw new Error(`engines disagree on '${expression}': they match ${matches.join(', ')} frames`);
+  }
+}
+
+async function closeAll(contenders: readonly Contender[]): Promise<void> {
+  for (const contender of contenders) await contender.close();
+}
+
+function timeCompilation(programs: readonly Program[]): VmBenchResults['compile'] {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
   const samples: number[] = [];
   for (let turn = 0; turn < TURNS; turn++) {
     for (const program of programs) {
-      const ns = elapsedNs(() => {
-        const match = compileWasm(program, { memory: arena.memory });
-        match(arena.offsets[0]!, arena.lengths[0]!, arena.lengths[0]!);
-      });
-      samples.push(ns / 1e6);
+      const start = process.hrtime.bigint();
+      compileWasm(program, { memory })(0, 60, 60);
+      samples.push(Number(process.hrtime.bigint() - start) / 1e6);
     }
   }
-  return { medianMs: median(samples), worstMs: samples.reduce((a, b) => Math.max(a, b)) };
+  return { medianMs: median(samples), worstMs: Math.max(...samples) };
 }
 
 /** `tcp port N` for `count` different N: the program of `tcp port 80` with the port replaced. */
@@ -185,97 +95,77 @@ function tcpPortFilters(count: number): Program[] {
   const port80 = parseProgram(BENCH_FILTERS.find(({ expression }) => expression === 'tcp port 80')!.program);
   return Array.from({ length: count }, (_, i) => {
     const port = (80 + 61 * i) % 65536;
-    return Program.from(
-      port80.instructions.map((instruction) =>
-        instruction.k === 80 ? { ...instruction, k: port } : instruction,
-      ),
+    const replace = port80.instructions.map((instruction) =>
+      instruction.k === 80 ? { ...instruction, k: port } : instruction,
     );
+    return Program.from(replace);
   });
 }
 
-async function timeFused(arena: Arena, turnNs: number): Promise<FusedTiming[]> {
-  const entries: { count: number; compileMs: number; loop: Loop; rounds: number; samples: number[] }[] = [];
-  for (const count of FUSED_COUNTS) {
-    const programs = tcpPortFilters(count);
-    let loop: Loop = () => 0;
-    const compileMs =
-      elapsedNs(() => {
-        loop = fusedLoop(arena, programs);
-        loop(1);
-      }) / 1e6;
-    const rounds = warmUp(loop, turnNs);
-    entries.push({ count, compileMs, loop, rounds, samples: [] });
-  }
-  // V8 optimises large functions in the background: give it a moment before measuring.
-  await new Promise((resolve) => setTimeout(resolve, 2000));
-  for (let turn = 0; turn < TURNS; turn++) {
-    for (const { loop, rounds, samples } of entries) {
-      samples.push(elapsedNs(() => loop(rounds)) / rounds / arena.offsets.length);
-    }
-  }
-  const one = median(entries[0]!.samples);
-  return entries.map(({ count, compileMs, samples }) => {
-    const nsPerPacket = median(samples);
-    return { count, nsPerPacket, timesOne: nsPerPacket / one, compileMs };
-  });
-}
-
-/** Measures everything, prints the results as a table and as JSON (`json`: as JSON only), and returns them. */
-export async function benchVm(options: VmBenchOptions = {}): Promise<VmBenchResults> {
-  const frames = makeTraffic();
-  if (MATCH_BYTES * Math.max(...FUSED_COUNTS) > FRAMES_OFFSET)
-    throw new RangeError('results would overwrite frames');
-  const arena = layOut(frames);
-  const harness = startLibpcap(frames);
-  const libpcap = typeof harness === 'string' ? undefined : harness;
-  const programs = BENCH_FILTERS.map(({ program }) => parseProgram(program));
-  // Each filter takes its turns in three engines, and their warming up.
-  const turnNs = ((options.seconds ?? 20) * 1e9) / (BENCH_FILTERS.length * (3 * TURNS + 40));
+async function timeFused(turnNs: number): Promise<FusedTiming[]> {
+  const contenders: Contender[] = [];
   try {
-    const filters: FilterTiming[] = [];
-    for (const [i, { expression }] of BENCH_FILTERS.entries()) {
-      filters.push(await timeFilter(arena, libpcap, expression, programs[i]!, turnNs));
+    for (const count of FUSED_COUNTS) {
+      contenders.push(await startEngine('fused', tcpPortFilters(count), turnNs));
     }
-    const compile = timeCompilation(arena, programs);
-    const fused = await timeFused(arena, turnNs);
-    const results = {
-      node: process.version,
-      libpcap:
-        typeof harness === 'string' ? `not measured: ${harness}` : 'bpf_filter() of the installed libpcap',
-      filters,
-      compile,
-      fused,
-    };
-    if (options.json !== true) process.stdout.write(formatTable(results));
-    process.stdout.write(`${JSON.stringify(results)}\n`);
-    return results;
+    const medians = await takeTurns(contenders, TURNS);
+    return FUSED_COUNTS.map((count, i) => ({
+      count,
+      nsPerPacket: medians[i]!,
+      timesOne: medians[i]! / medians[0]!,
+    }));
+  } finally {
+    await closeAll(contenders);
+  }
+}
+
+/** Measures everything, prints the results as tables and as JSON (`json`: as JSON only), and returns them. */
+export async function benchVm(options: VmBenchOptions = {}): Promise<VmBenchResults> {
+  const prepared = prepareLibpcap(makeTraffic());
+  const libpcap = typeof prepared === 'string' ? undefined : prepared;
+  const programs = BENCH_FILTERS.map(({ program }) => parseProgram(program));
+  const turnNs = ((options.seconds ?? 30) * 1e9) / (BENCH_FILTERS.length * TURNS_PER_FILTER);
+  const filters: FilterTiming[] = [];
+  try {
+    for (const [i, { expression }] of BENCH_FILTERS.entries()) {
+      filters.push(await timeFilter(libpcap, expression, programs[i]!, turnNs));
+    }
   } finally {
     libpcap?.close();
   }
+  const results: VmBenchResults = {
+    node: process.version,
+    libpcap: typeof prepared === 'string' ? `not measured: ${prepared}` : 'bpf_filter() as installed',
+    filters,
+    compile: timeCompilation(programs),
+    fused: await timeFused(turnNs),
+  };
+  if (options.json !== true) process.stdout.write(`${formatTables(results)}\n`);
+  process.stdout.write(`${JSON.stringify(results)}\n`);
+  return results;
 }
 
-/** The results as Markdown tables. */
-export function formatTable({ node, libpcap, filters, compile, fused }: VmBenchResults): string {
-  const ns = (value: number | null): string => (value === null ? '–' : value.toFixed(1));
-  const ratio = (value: number | null, to: number): string =>
-    value === null ? '–' : `${(value / to).toFixed(1)}×`;
-  const rows = filters.map(
-    (f) =>
-      `| \`${f.expression}\` | ${f.instructions} | ${ns(f.libpcapNs)} | ${ns(f.interpreterNs)} | ${ns(f.wasmNs)} | ${ratio(f.libpcapNs, f.wasmNs)} |`,
-  );
-  const fusedRows = fused.map(
-    (f) => `| ${f.count} | ${ns(f.nsPerPacket)} | ${f.timesOne.toFixed(1)}× | ${f.compileMs.toFixed(1)} |`,
-  );
-  return `Node ${node}, libpcap: ${libpcap}. Nanoseconds per packet, medians.
+/** The results as Markdown. */
+export function formatTables({ node, libpcap, filters, compile, fused }: VmBenchResults): string {
+  const ns = (value: number | null): string => (value === null ? '-' : value.toFixed(1));
+  const times = (value: number | null, by: number): string =>
+    value === null ? '-' : (value / by).toFixed(1);
+  const cell = (expression: string): string => `\`${expression.replaceAll('|', '\\|')}\``;
+  const rows = filters.map((f) => {
+    const cells = [cell(f.expression), f.instructions, ns(f.libpcapNs), ns(f.interpreterNs), ns(f.wasmNs)];
+    return `| ${[...cells, times(f.libpcapNs, f.wasmNs)].join(' | ')} |`;
+  });
+  const fusedRows = fused.map((f) => `| ${f.count} | ${ns(f.nsPerPacket)} | ${f.timesOne.toFixed(1)} |`);
+  return `Node ${node}; libpcap: ${libpcap}. Nanoseconds per packet, medians of ${TURNS} turns.
 
-| filter | instructions | libpcap (C) | interpreter | wasm | wasm is faster than C by |
+| filter | instructions | libpcap in C | interpreter | wasm | C / wasm |
 |---|---|---|---|---|---|
 ${rows.join('\n')}
 
-Program to first verdict in wasm: ${compile.medianMs.toFixed(2)} ms at the median, ${compile.worstMs.toFixed(2)} ms at worst.
+From a program to the first verdict in wasm: ${compile.medianMs.toFixed(2)} ms (median), ${compile.worstMs.toFixed(2)} ms (worst).
 
-| fused \`tcp port N\` filters | ns per packet | against one | ms to compile |
-|---|---|---|---|
+| fused \`tcp port N\` filters | ns per packet | times one |
+|---|---|---|
 ${fusedRows.join('\n')}
 `;
 }

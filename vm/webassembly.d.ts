@@ -19,6 +19,7 @@ declare namespace WebAssembly {
   class Module {
     constructor(bytes: BufferSource);
   }
+  function compile(bytes: BufferSource): Promise<Module>;
   class Instance {
     constructor(module: Module, imports?: Record<string, Record<string, unknown>>);
     readonly exports: Record<string, unknown>;

@@ -4,19 +4,18 @@
  */
 
 import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { disassemble, type Program } from '../../vm/index.ts';
+import type { Contender } from './contender.ts';
 
-export type Timing = { readonly nanoseconds: number; readonly matches: number };
-
-/** A running bpf_filter_bench. */
-export type LibpcapHarness = {
-  load(program: Program): void;
-  /** Runs the program over all frames `rounds` times. */
-  run(rounds: number): Promise<Timing>;
+/** Starts contenders that run bpf_filter() over the frames it was made with. */
+export type Libpcap = {
+  /** A contender for `program`; `rounds` is what it will be asked to run. */
+  start(program: Program, rounds: number): Contender;
   close(): void;
 };
 
@@ -28,21 +27,22 @@ function findSource(): string | undefined {
   return candidates.find((path) => existsSync(path));
 }
 
-/** Starts the harness over `frames`, or returns why that is not possible. */
-export function startLibpcap(frames: readonly Uint8Array[]): LibpcapHarness | string {
+/** Compiles the harness for `frames`, or returns why that is not possible. */
+export function prepareLibpcap(frames: readonly Uint8Array[]): Libpcap | string {
   const source = findSource();
   if (source === undefined) return 'bench/c/bpf_filter_bench.c is not there';
   const folder = mkdtempSync(join(tmpdir(), 'bpf-filter-bench-'));
   const binary = join(folder, 'bpf_filter_bench');
+  const frameFile = join(folder, 'frames');
+  const close = (): void => rmSync(folder, { recursive: true });
   try {
     execFileSync('gcc', ['-O2', '-o', binary, source, '-lpcap'], { stdio: 'pipe' });
   } catch (error) {
-    rmSync(folder, { recursive: true });
+    close();
     return `gcc with libpcap-dev does not compile it: ${String(error).split('\n')[0]}`;
   }
-  const frameFile = join(folder, 'frames');
   writeFileSync(frameFile, encodeFrames(frames));
-  return connect(binary, frameFile, () => rmSync(folder, { recursive: true }));
+  return { start: (program, rounds) => connect(binary, frameFile, program, rounds), close };
 }
 
 function encodeFrames(frames: readonly Uint8Array[]): Buffer {
@@ -50,24 +50,23 @@ function encodeFrames(frames: readonly Uint8Array[]): Buffer {
   return Buffer.concat([word(frames.length), ...frames.flatMap((frame) => [word(frame.length), frame])]);
 }
 
-function connect(binary: string, frameFile: string, cleanUp: () => void): LibpcapHarness {
+function connect(binary: string, frameFile: string, program: Program, rounds: number): Contender {
   const child = spawn(binary, [frameFile], { stdio: ['pipe', 'pipe', 'inherit'] });
   const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const [count, ...rows] = disassemble(program, 'ddd').trim().split('\n');
+  child.stdin.write(`program ${count}\n${rows.join('\n')}\n`);
   return {
-    load(program) {
-      const [count, ...rows] = disassemble(program, 'ddd').trim().split('\n');
-      child.stdin.write(`program ${count}\n${rows.join('\n')}\n`);
-    },
-    async run(rounds) {
-      child.stdin.write(`run ${rounds}\n`);
+    rounds,
+    run: async (asked) => {
+      child.stdin.write(`run ${asked}\n`);
       const answer = await answers.next();
       if (answer.done === true) throw new Error('bpf_filter_bench ended unexpectedly');
       const [nanoseconds, matches] = answer.value.split(' ').map(Number);
       return { nanoseconds: nanoseconds!, matches: matches! };
     },
-    close() {
+    close: async () => {
       child.stdin.end();
-      child.on('exit', cleanUp);
+      await once(child, 'exit');
     },
   };
 }

@@ -3,7 +3,8 @@
  * seeded generator.
  */
 
-const FRAME_COUNT = 256;
+/** Number of frames. */
+export const FRAME_COUNT = 256;
 const SEED = 7;
 /** Ports that filters ask for, so that some of the frames match. */
 const KNOWN_PORTS = [22, 53, 80, 443, 1234];

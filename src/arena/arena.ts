@@ -11,11 +11,13 @@
  *   descriptors  one record per BPF descriptor (bpf/layout.ts)
  *   interfaces   counters and state per interface (engine/counters.ts)
  *   directions   counters per link direction (link/counters.ts)
+ *   matches      one area per worker: what its compiled filters found in the frame at hand (bpf/compiled.ts)
  *   frames       one pool of frame slots per worker (engine/frame-pool.ts)
  *   heap         programs and capture buffers; the control thread allocates (arena/heap.ts)
  *
  * Each section's records say who writes and who reads them, and under which lock.
  */
+import { MATCH_BYTES } from '../../vm/index.ts';
 
 /** How much of everything an arena has room for. */
 export type Capacity = {
@@ -69,6 +71,7 @@ export class Arena {
   readonly descriptors: number;
   readonly interfaces: number;
   readonly directions: number;
+  readonly matches: number;
   readonly frames: number;
   readonly heap: number;
 
@@ -86,6 +89,7 @@ export class Arena {
     this.descriptors = section(capacity.descriptors * DESCRIPTOR_BYTES);
     this.interfaces = section(capacity.interfaces * INTERFACE_BYTES);
     this.directions = section(capacity.directions * DIRECTION_BYTES);
+    this.matches = section(capacity.workers * capacity.descriptors * MATCH_BYTES);
     this.frames = section(capacity.workers * capacity.slotsPerWorker * capacity.slotBytes);
     this.heap = section(capacity.heapBytes);
     const pages = Math.ceil(at / PAGE);
@@ -128,6 +132,11 @@ export class Arena {
   /** Index in `f64` of an interface's counters. */
   interfaceCounters(interfaceIndex: number): number {
     return (this.interfaces + interfaceIndex * INTERFACE_BYTES) >>> 3;
+  }
+
+  /** Byte offset of a worker's match area: room for one match of every descriptor. */
+  matchArea(worker: number): number {
+    return this.matches + worker * this.capacity.descriptors * MATCH_BYTES;
   }
 
   /** The counters of a link direction, as a view. */

@@ -8,7 +8,7 @@ import type { Program } from '../../vm/index.ts';
 import { type Arena, CONTROL_THREAD } from '../arena/arena.ts';
 import type { Heap } from '../arena/heap.ts';
 import { waitWhile } from '../arena/wait.ts';
-import { attach, detach, generationOf, withBpfIf } from './bpf-if.ts';
+import { detach, framesSeen, newVersion, withBpfIf } from './bpf-if.ts';
 import { release, reset, rotate, wakeReader } from './buffers.ts';
 import {
   D_ACCEPTED,
@@ -21,7 +21,6 @@ import {
   D_HOLD_LENGTH,
   D_INSTRUCTIONS,
   D_PROGRAM,
-  D_RECEIVED,
   D_STORE,
   D_STORE_LENGTH,
   D_WAIT,
@@ -34,8 +33,6 @@ import {
   BpfError,
   type DescriptorHandle,
   type DescriptorStatus,
-  MAX_BUFFER_BYTES,
-  MIN_BUFFER_BYTES,
   type Owner,
 } from './types.ts';
 
@@ -49,101 +46,11 @@ export type Attachment = {
   readonly write: (frame: Uint8Array) => Promise<void>;
 };
 
-/** The descriptors of one arena, by id. Ids are never used twice; record slots are. */
-export class DescriptorTable {
-  readonly #arena: Arena;
-  readonly #heap: Heap;
-  readonly #open: Map<number, Descriptor> = new Map();
-  readonly #freeSlots: number[];
-  #lastId = 0;
-
-  constructor(arena: Arena, heap: Heap) {
-    this.#arena = arena;
-    this.#heap = heap;
-    this.#freeSlots = Array.from({ length: arena.capacity.descriptors }, (_, i) => i).reverse();
-  }
-
-  get(id: number): Descriptor | undefined {
-    return this.#open.get(id);
-  }
-
-  list(): Descriptor[] {
-    return [...this.#open.values()];
-  }
-
-  /** How many descriptors are attached to an interface. */
-  attachedTo(interfaceIndex: number): number {
-    let count = 0;
-    for (const each of this.#open.values()) if (each.interfaceIndex === interfaceIndex) count++;
-    return count;
-  }
-
-  /**
-   * Opens a descriptor and attaches it: O(1) in the number of interfaces and descriptors.
-   * Throws BpfError: EINVAL (buffer size), ENOBUFS (no memory or no descriptor left), ENXIO (interface gone).
-   */
-  async attach(to: Attachment, options: AttachOptions): Promise<Descriptor> {
-    const arena = this.#arena;
-    const room = this.#reserve(options);
-    const id = ++this.#lastId;
-    const descriptor = new Descriptor(arena, this.#heap, id, to, options, room, () => {
-      this.#open.delete(id);
-      this.#freeSlots.push(room.slot);
-    });
-    const attached = await withBpfIf(arena, CONTROL_THREAD, to.index, () => {
-      if (generationOf(arena, to.index) !== to.generation) return false;
-      attach(arena, to.index, room.slot);
-      return true;
-    });
-    if (!attached) {
-      this.#unreserve(room);
-      throw new BpfError('ENXIO', `interface ${to.name} is gone`);
-    }
-    this.#open.set(id, descriptor);
-    return descriptor;
-  }
-
-  /** The interface is gone: its descriptors can be read to the end, then report ENXIO. */
-  async detachAll(interfaceIndex: number): Promise<void> {
-    const affected = this.list().filter((descriptor) => descriptor.interfaceIndex === interfaceIndex);
-    for (const descriptor of affected) await descriptor.interfaceGone();
-  }
-
-  #reserve({ bufferBytes, program }: AttachOptions): Room {
-    if (!Number.isInteger(bufferBytes) || bufferBytes < MIN_BUFFER_BYTES || bufferBytes > MAX_BUFFER_BYTES) {
-      throw new BpfError(
-        'EINVAL',
-        `buffer size ${bufferBytes} is not between ${MIN_BUFFER_BYTES} and ${MAX_BUFFER_BYTES} bytes`,
-      );
-    }
-    const slot = this.#freeSlots.pop();
-    if (slot === undefined) {
-      throw new BpfError('ENOBUFS', `all ${this.#arena.capacity.descriptors} descriptors are in use`);
-    }
-    const buffers = this.#heap.allocate(2 * bufferStride(bufferBytes)) ?? 0;
-    const filter = buffers === 0 ? undefined : storeProgram(this.#arena, this.#heap, program);
-    if (filter === undefined) {
-      this.#unreserve({ slot, buffers, filter: 0 });
-      throw new BpfError(
-        'ENOBUFS',
-        `no room for two buffers of ${bufferBytes} bytes; detach something or ask for less`,
-      );
-    }
-    return { slot, buffers, filter };
-  }
-
-  #unreserve({ slot, buffers, filter }: Room): void {
-    this.#freeSlots.push(slot);
-    if (buffers !== 0) this.#heap.free(buffers);
-    if (filter !== 0) this.#heap.free(filter);
-  }
-}
-
 /** What a descriptor takes up: its record, and byte offsets in the heap, 0 for none. */
-type Room = { readonly slot: number; readonly buffers: number; readonly filter: number };
+export type Room = { readonly slot: number; readonly buffers: number; readonly filter: number };
 
 /** Copies a program into the heap; 0 for the empty one, undefined when there is no room. */
-function storeProgram(arena: Arena, heap: Heap, program: Program): number | undefined {
+export function storeProgram(arena: Arena, heap: Heap, program: Program): number | undefined {
   const words = program.words;
   if (words.length === 0) return 0;
   const offset = heap.allocate(words.byteLength);
@@ -152,9 +59,12 @@ function storeProgram(arena: Arena, heap: Heap, program: Program): number | unde
 }
 
 /** Where the second buffer starts behind the first: records are read as aligned words. */
-function bufferStride(bufferBytes: number): number {
+export function bufferStride(bufferBytes: number): number {
   return Math.ceil(bufferBytes / 64) * 64;
 }
+
+/** What the table wants to know of a descriptor. */
+export type Events = { readonly changed: () => void; readonly closed: () => void };
 
 export class Descriptor implements DescriptorHandle {
   readonly id: number;
@@ -170,14 +80,18 @@ export class Descriptor implements DescriptorHandle {
   readonly #write: (frame: Uint8Array) => Promise<void>;
   readonly #buffers: number;
   readonly #bufferBytes: number;
-  readonly #giveBack: () => void;
-  #program: number;
+  readonly #events: Events;
+  /** Byte offset of the packed filter in the heap, 0 for the empty program. */
+  #stored: number;
+  #program: Program;
   #filter: string;
-  #instructions: number;
   #direction: Direction;
   #immediate: boolean;
   #readTimeoutMs: number;
   #written = 0;
+  /** Frames received up to begin(), and what the interface had seen by then. */
+  #receivedBefore = 0;
+  #seenBefore = 0;
   #attached = true;
   #closed = false;
   /** The last status, once the record may belong to somebody else. */
@@ -197,15 +111,16 @@ export class Descriptor implements DescriptorHandle {
     to: Attachment,
     options: AttachOptions,
     room: Room,
-    giveBack: () => void,
+    events: Events,
   ) {
     this.#arena = arena;
     this.#heap = heap;
     this.#slot = room.slot;
     this.#d = arena.descriptorWord(room.slot);
     this.#buffers = room.buffers;
-    this.#program = room.filter;
-    this.#giveBack = giveBack;
+    this.#stored = room.filter;
+    this.#program = options.program;
+    this.#events = events;
     this.#write = to.write;
     this.id = id;
     this.interface = to.name;
@@ -217,7 +132,6 @@ export class Descriptor implements DescriptorHandle {
     });
     this.#bufferBytes = options.bufferBytes;
     this.#filter = options.filter;
-    this.#instructions = options.program.instructions.length;
     this.#direction = options.direction;
     this.#immediate = options.immediate;
     this.#readTimeoutMs = options.readTimeoutMs;
@@ -228,8 +142,22 @@ export class Descriptor implements DescriptorHandle {
     i32[d + D_BUFFER_BYTES] = options.bufferBytes;
     i32[d + D_STORE] = room.buffers;
     i32[d + D_FREE] = room.buffers + bufferStride(options.bufferBytes);
-    i32[d + D_PROGRAM] = this.#program;
-    i32[d + D_INSTRUCTIONS] = this.#instructions;
+    i32[d + D_PROGRAM] = this.#stored;
+    i32[d + D_INSTRUCTIONS] = options.program.length;
+  }
+
+  /** The read filter and the index of its record, for whoever compiles it. */
+  get filter(): { readonly program: Program; readonly record: number } {
+    return { program: this.#program, record: this.#d };
+  }
+
+  get attached(): boolean {
+    return this.#attached;
+  }
+
+  /** From now on frames of the interface count as received. With the lock held. */
+  begin(): void {
+    this.#seenBefore = framesSeen(this.#arena, this.interfaceIndex, directionBits(this.#direction));
   }
 
   status(): DescriptorStatus {
@@ -239,14 +167,14 @@ export class Descriptor implements DescriptorHandle {
       id: this.id,
       interface: this.interface,
       filter: this.#filter,
-      instructions: this.#instructions,
+      instructions: this.#program.length,
       direction: this.#direction,
       immediate: this.#immediate,
       readTimeoutMs: this.#readTimeoutMs,
       bufferBytes: this.#bufferBytes,
       owner: this.owner,
       attached: this.#attached,
-      received: counter(D_RECEIVED),
+      received: this.#received(),
       accepted: counter(D_ACCEPTED),
       dropped: counter(D_DROPPED),
       capturedBytes: counter(D_CAPTURED_BYTES),
@@ -260,12 +188,13 @@ export class Descriptor implements DescriptorHandle {
     const old = await this.#locked(() => {
       const { i32 } = this.#arena;
       i32[this.#d + D_PROGRAM] = stored;
-      i32[this.#d + D_INSTRUCTIONS] = program.instructions.length;
+      i32[this.#d + D_INSTRUCTIONS] = program.length;
+      newVersion(this.#arena, this.interfaceIndex);
       if (!keep) this.#reset();
-      const before = this.#program;
-      this.#program = stored;
+      const before = this.#stored;
+      this.#stored = stored;
+      this.#program = program;
       this.#filter = filter;
-      this.#instructions = program.instructions.length;
       return before;
     }).catch((error: unknown) => {
       this.#freeProgram(stored);
@@ -273,12 +202,15 @@ export class Descriptor implements DescriptorHandle {
     });
     // Programs run under the lock, so nobody runs the old one any more.
     this.#freeProgram(old);
+    this.#events.changed();
   }
 
   async setDirection(direction: Direction): Promise<void> {
     await this.#locked(() => {
+      this.#receivedBefore = this.#received();
       this.#arena.i32[this.#d + D_DIRECTION] = directionBits(direction);
       this.#direction = direction;
+      this.begin();
     });
   }
 
@@ -330,18 +262,22 @@ export class Descriptor implements DescriptorHandle {
     await this.#lastRead;
     this.#final = this.status();
     this.#heap.free(this.#buffers);
-    this.#freeProgram(this.#program);
-    this.#giveBack();
+    this.#freeProgram(this.#stored);
+    this.#events.closed();
     this.#resolveClosed();
   }
 
   /** Takes the record out of the list; afterwards no thread is delivering to it. */
   async #detach(): Promise<void> {
     await withBpfIf(this.#arena, CONTROL_THREAD, this.interfaceIndex, () => {
-      if (this.#attached) detach(this.#arena, this.interfaceIndex, this.#slot);
-      this.#attached = false;
+      if (this.#attached) {
+        detach(this.#arena, this.interfaceIndex, this.#slot);
+        this.#receivedBefore = this.#received();
+        this.#attached = false;
+      }
       wakeReader(this.#arena, this.#d);
     });
+    this.#events.changed();
   }
 
   /** One batch: waits for a first record, then until the buffer is full or the read timeout is over. */
@@ -383,13 +319,19 @@ export class Descriptor implements DescriptorHandle {
     });
   }
 
+  #received(): number {
+    if (!this.#attached) return this.#receivedBefore;
+    const seen = framesSeen(this.#arena, this.interfaceIndex, directionBits(this.#direction));
+    return this.#receivedBefore + seen - this.#seenBefore;
+  }
+
   #reset(): void {
     this.#resets++;
     reset(this.#arena, this.#d);
     const counters = this.#d >>> 1;
-    for (const field of [D_RECEIVED, D_ACCEPTED, D_DROPPED, D_CAPTURED_BYTES]) {
-      this.#arena.f64[counters + field] = 0;
-    }
+    for (const field of [D_ACCEPTED, D_DROPPED, D_CAPTURED_BYTES]) this.#arena.f64[counters + field] = 0;
+    this.#receivedBefore = 0;
+    this.begin();
   }
 
   async #locked<T>(critical: () => T): Promise<T> {

@@ -16,6 +16,15 @@ export const IF_HEAD = 1;
 /** Incremented by control under the lock when the interface goes away; attach compares it. */
 export const IF_GENERATION = 2;
 
+/**
+ * Incremented by control under the lock when the list or a filter in it changes. Compiled filters carry the version
+ * they were made for, and are used only while it is the current one (compiled.ts).
+ */
+export const IF_VERSION = 3;
+/** Float64 index: frames shown in either direction since the interface was made. Written by tappers under the lock. */
+export const IF_SEEN_IN = 2;
+export const IF_SEEN_OUT = 3;
+
 /** Descriptor. Unless it says otherwise: written by control under the lock, read by tappers under the lock. */
 export const D_NEXT = 0; // list links: descriptor number + 1, or 0
 export const D_PREVIOUS = 1;
@@ -48,8 +57,10 @@ export const WAIT_NOTHING = 0;
 export const WAIT_RECORD = 1; // any record
 export const WAIT_HOLD = 2; // a hold buffer
 
-/** Counters, float64 index from the record's start. Written by tappers under the lock; read by anybody. */
-export const D_RECEIVED = 8; // frames in the wanted direction, before the filter
+/**
+ * Counters, float64 index from the record's start. Written by tappers under the lock; read by anybody. What a
+ * descriptor received is not among them: it follows from what its interface has seen since (descriptor.ts).
+ */
 export const D_ACCEPTED = 9; // frames the filter accepted
 export const D_DROPPED = 10; // accepted frames that found no room
 export const D_CAPTURED_BYTES = 11; // bytes put into the buffers, record headers not counted

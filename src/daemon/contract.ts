@@ -23,6 +23,8 @@ export type InterfaceStatus = {
   /** What taplab wrote to the node. */
   readonly transmit: Counters;
   readonly descriptors: number;
+  /** What runs the filters now: compiled together to WebAssembly, or the interpreter until that is ready. */
+  readonly filterEngine: 'wasm' | 'interpreter';
 };
 
 export type DirectionStatus = {

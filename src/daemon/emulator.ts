@@ -6,7 +6,9 @@
  */
 import { Arena } from '../arena/arena.ts';
 import { Heap } from '../arena/heap.ts';
-import { type Descriptor, DescriptorTable } from '../bpf/descriptor.ts';
+import type { Descriptor } from '../bpf/descriptor.ts';
+import { DescriptorTable } from '../bpf/descriptor-table.ts';
+import { FilterFuser } from '../bpf/fuser.ts';
 import { type AttachOptions, BpfError } from '../bpf/types.ts';
 import type { MemoryDevice } from '../device/memory.ts';
 import type { Command } from '../engine/commands.ts';
@@ -48,6 +50,7 @@ export class Emulator implements EmulatorControl {
   readonly #registry: Registry;
   readonly #links: LinkTable;
   readonly #descriptors: DescriptorTable;
+  readonly #fuser: FilterFuser;
   readonly #host: PlaneHost;
   readonly #inline: InlineHost | undefined;
   #stopped = false;
@@ -60,6 +63,12 @@ export class Emulator implements EmulatorControl {
     this.#descriptors = new DescriptorTable(
       this.#arena,
       new Heap(this.#arena.heap, this.#arena.capacity.heapBytes),
+      (interfaceIndex) => this.#fuser.changed(interfaceIndex),
+    );
+    this.#fuser = new FilterFuser(
+      this.#arena,
+      (interfaceIndex) => this.#descriptors.on(interfaceIndex),
+      (compiled) => this.#host.install(compiled),
     );
     for (const node of lab.nodes) {
       for (const each of node.interfaces) {
@@ -153,6 +162,7 @@ export class Emulator implements EmulatorControl {
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
+    this.#fuser.close();
     await this.#host.close();
     for (const entry of this.#registry.list()) await this.#retire(entry);
   }
@@ -231,7 +241,8 @@ export class Emulator implements EmulatorControl {
       up: f64[counters + INTERFACE_UP] !== 0 && !this.#registry.isGone(name),
       receive: { frames: f64[counters + RECEIVE_FRAMES]!, bytes: f64[counters + RECEIVE_BYTES]! },
       transmit: { frames: f64[counters + TRANSMIT_FRAMES]!, bytes: f64[counters + TRANSMIT_BYTES]! },
-      descriptors: this.#descriptors.attachedTo(index),
+      descriptors: this.#descriptors.on(index).size,
+      filterEngine: this.#fuser.isCompiled(index) ? 'wasm' : 'interpreter',
     };
   }
 }

@@ -33,6 +33,8 @@ export type Command =
       readonly index: number;
       readonly base64: string;
     }
+  /** Take over the compiled filters that were posted to the worker (they are no JSON). */
+  | { readonly do: 'install' }
   | { readonly do: 'stop' };
 
 /** What carries out commands: a data plane, and what drives it. */
@@ -42,6 +44,8 @@ export interface CommandTarget {
   device(index: number, fd: number): Device;
   /** From now on look for frames here. */
   watch(port: Port): void;
+  /** Takes over compiled filters that were posted. */
+  takePosted(): void;
   stop(): void;
 }
 
@@ -65,6 +69,9 @@ export function execute(target: CommandTarget, command: Command): void {
       break;
     case 'write':
       plane.write(command.index, Buffer.from(command.base64, 'base64'));
+      break;
+    case 'install':
+      target.takePosted();
       break;
     case 'stop':
       target.stop();

@@ -7,9 +7,11 @@
  * A link direction belongs to the worker that reads the interface it starts from. Frames never change threads: that
  * worker also writes to the far device.
  */
+import { instantiateFused } from '../../vm/index.ts';
 import { type Arena, FIRST_WORKER } from '../arena/arena.ts';
 import { bpfPeersPresent, bpfTap } from '../bpf/bpf-if.ts';
 import type { Stamp } from '../bpf/buffers.ts';
+import type { CompiledFilters, CompiledModule } from '../bpf/compiled.ts';
 import { DIRECTION_IN, DIRECTION_OUT } from '../bpf/record.ts';
 import { type Device, GONE, NO_CARRIER, NO_FRAME } from '../device/device.ts';
 import { LinkDirection } from '../link/direction.ts';
@@ -43,9 +45,12 @@ export class DataPlane {
   readonly scheduler: Scheduler;
   readonly #arena: Arena;
   readonly #self: number;
+  readonly #worker: number;
   readonly #clock: Clock;
   readonly #ports: Map<number, Port> = new Map();
   readonly #directions: Map<number, LinkDirection> = new Map();
+  /** By interface index. */
+  readonly #filters: (CompiledFilters | undefined)[];
   readonly #onGone: (port: Port) => void;
   readonly #stamp: Stamp = { seconds: 0, nanoseconds: 0 };
 
@@ -53,8 +58,10 @@ export class DataPlane {
   constructor(arena: Arena, worker: number, clock: Clock, onGone: (port: Port) => void) {
     this.#arena = arena;
     this.#self = FIRST_WORKER + worker;
+    this.#worker = worker;
     this.#clock = clock;
     this.#onGone = onGone;
+    this.#filters = new Array(arena.capacity.interfaces).fill(undefined);
     this.pool = new FramePool(arena, worker);
     this.scheduler = new Scheduler(this.pool.length.length);
   }
@@ -89,6 +96,13 @@ export class DataPlane {
     );
     near.direction = link;
     this.#directions.set(direction, link);
+  }
+
+  /** Takes over the compiled filters of an interface. */
+  install({ interfaceIndex, version, module, descriptors }: CompiledModule): void {
+    const match = instantiateFused(module, this.#arena.memory);
+    const matchArea = this.#arena.matchArea(this.#worker);
+    this.#filters[interfaceIndex] = { version, match, descriptors, matchArea };
   }
 
   set(direction: number, settings: LinkSettings): void {
@@ -172,7 +186,8 @@ export class DataPlane {
   #tap(interfaceIndex: number, slot: number, length: number, direction: number, nowNs: number): void {
     this.#clock.stampAt(nowNs, this.#stamp);
     const offset = this.pool.offset(slot);
-    bpfTap(this.#arena, this.#self, interfaceIndex, offset, length, direction, this.#stamp);
+    const filters = this.#filters[interfaceIndex];
+    bpfTap(this.#arena, this.#self, interfaceIndex, offset, length, direction, this.#stamp, filters);
   }
 
   /** Bytes by which a frame may exceed the MTU for its VLAN tag (IEEE 802.1Q, 802.1ad). */

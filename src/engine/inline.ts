@@ -4,6 +4,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { type Arena, FIRST_WORKER, THREAD_ALIVE, THREAD_STATE } from '../arena/arena.ts';
+import type { CompiledModule } from '../bpf/compiled.ts';
 import type { Device } from '../device/device.ts';
 import { MemoryDevice } from '../device/memory.ts';
 import { VirtualClock } from './clock.ts';
@@ -66,6 +67,11 @@ export class InlineHost implements PlaneHost, CommandTarget {
     for (const command of commands) execute(this, command);
   }
 
+  async install(compiled: CompiledModule): Promise<boolean> {
+    this.plane.install(compiled);
+    return true;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
   }
@@ -77,6 +83,9 @@ export class InlineHost implements PlaneHost, CommandTarget {
   watch(port: Port): void {
     this.#ports.push(port);
   }
+
+  /** Nothing is posted within a thread. */
+  takePosted(): void {}
 
   stop(): void {
     this.#closed = true;

@@ -11,6 +11,7 @@ import {
   THREAD_STATE,
 } from '../arena/arena.ts';
 import { waitWhile } from '../arena/wait.ts';
+import type { CompiledModule } from '../bpf/compiled.ts';
 import { addressOf, check, close, EFD_CLOEXEC, EFD_NONBLOCK, eventfd, write } from '../sys/libc.ts';
 import type { Command } from './commands.ts';
 import type { HostEvents, PlaneHost } from './host.ts';
@@ -42,6 +43,15 @@ export class ThreadHost implements PlaneHost {
 
   send(worker: number, commands: readonly Command[]): Promise<void> {
     return this.#threads[worker]!.sender.send(commands);
+  }
+
+  async install(compiled: CompiledModule): Promise<boolean> {
+    const sent = this.#threads.map(({ worker, sender }) => {
+      worker.postMessage(compiled);
+      return sender.send([{ do: 'install' }]);
+    });
+    const results = await Promise.allSettled(sent);
+    return results.every(({ status }) => status === 'fulfilled');
   }
 
   async close(): Promise<void> {

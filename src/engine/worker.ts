@@ -4,9 +4,10 @@
  * The thread never returns to its event loop. It ends when it is told to stop; what ends it otherwise is a bug, and
  * the control thread sees the worker exit (engine/threads.ts).
  */
-import { workerData } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { Arena, type ArenaHandle, FIRST_WORKER, THREAD_EVENT, THREAD_TURNS } from '../arena/arena.ts';
 import type { Stamp } from '../bpf/buffers.ts';
+import type { CompiledModule } from '../bpf/compiled.ts';
 import type { Device } from '../device/device.ts';
 import { FdDevice } from '../device/fd.ts';
 import {
@@ -66,6 +67,13 @@ class DataPlaneWorker implements CommandTarget {
   watch(port: Port): void {
     this.#ports.push(port);
     this.#rebuildPollSet();
+  }
+
+  /** The event loop does not run, so messages are fetched by hand. */
+  takePosted(): void {
+    for (let posted = receiveMessageOnPort(parentPort!); posted; posted = receiveMessageOnPort(parentPort!)) {
+      this.plane.install(posted.message as CompiledModule);
+    }
   }
 
   stop(): void {

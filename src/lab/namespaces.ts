@@ -146,7 +146,8 @@ function applySysctls(node: LabNode, namespace: Namespace): void {
       const path = isDotted ? name.replace(/[./]/g, (c) => (c === '.' ? '/' : '.')) : name;
       try {
         // Read first: where /proc/sys is read-only, what is already so needs no right to write.
-        if (readFileSync(`/proc/sys/${path}`, 'utf8').trim() !== value) writeFileSync(`/proc/sys/${path}`, value);
+        if (readFileSync(`/proc/sys/${path}`, 'utf8').trim() !== value)
+          writeFileSync(`/proc/sys/${path}`, value);
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         const advice = SYSCTL_ADVICE[code ?? ''] ?? 'see `sysctl -a` for what the kernel knows';

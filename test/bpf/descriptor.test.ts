@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Arena, FIRST_WORKER } from '../../src/arena/arena.ts';
 import { Heap } from '../../src/arena/heap.ts';
 import { bpfPeersPresent, bpfTap } from '../../src/bpf/bpf-if.ts';
-import { DescriptorTable } from '../../src/bpf/descriptor.ts';
+import { DescriptorTable } from '../../src/bpf/descriptor-table.ts';
 import { DIRECTION_IN, DIRECTION_OUT, frames } from '../../src/bpf/record.ts';
 import { type AttachOptions, CONTROL_OWNER } from '../../src/bpf/types.ts';
 import { assemble, Program } from '../../vm/index.ts';

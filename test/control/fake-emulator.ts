@@ -202,6 +202,7 @@ export class FakeEmulator implements EmulatorControl {
         receive: { frames: 0, bytes: 0 },
         transmit: { frames: 0, bytes: 0 },
         descriptors: 0,
+        filterEngine: 'interpreter' as const,
       }));
     this.linkState = [
       {

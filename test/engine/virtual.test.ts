@@ -3,7 +3,7 @@ import { frames } from '../../src/bpf/record.ts';
 import { CONTROL_OWNER } from '../../src/bpf/types.ts';
 import { Emulator } from '../../src/daemon/emulator.ts';
 import type { LinkSettings } from '../../src/link/settings.ts';
-import { Program } from '../../vm/index.ts';
+import { assemble, Program } from '../../vm/index.ts';
 import { frameNumber, numberedFrame, pairLab } from '../helpers/lab.ts';
 
 const open: Emulator[] = [];
@@ -146,6 +146,39 @@ describe('a lab on a virtual clock', () => {
     expect(await seen(near)).toMatchObject([{ direction: 'in', nanoseconds: 0, wireLength: 100 }]);
     expect(await seen(far)).toMatchObject([{ direction: 'out', nanoseconds: 3e6, wireLength: 100 }]);
     expect(near.status()).toMatchObject({ received: 1, accepted: 1, dropped: 0, capturedBytes: 100 });
+  });
+
+  it('matches alike interpreted and compiled, through changes of the list', async () => {
+    const emulator = await pair();
+    const even = assemble('ldb [17]\njset #1, no, yes\nyes: ret #20\nno: ret #0');
+    const descriptors = [
+      await emulator.attach('a:eth0', attachOptions),
+      await emulator.attach('a:eth0', { ...attachOptions, program: even }),
+      await emulator.attach('a:eth0', { ...attachOptions, direction: 'out' }),
+    ];
+    const send = async (from: number): Promise<void> => {
+      for (let i = from; i < from + 4; i++) emulator.memoryDevice('a:eth0').send(numberedFrame(i));
+      await emulator.run();
+    };
+    const engine = () => emulator.interface('a:eth0')!.filterEngine;
+    const accepted = () => descriptors.map((each) => each.status().accepted);
+    expect(engine()).toBe('interpreter');
+    await send(0);
+    expect(accepted()).toEqual([4, 2, 0]);
+    await expect.poll(engine).toBe('wasm');
+    await send(4);
+    expect(accepted()).toEqual([8, 4, 0]);
+    await descriptors[0]!.setFilter('none', assemble('ret #0'), true);
+    expect(engine()).toBe('interpreter');
+    await send(8);
+    await expect.poll(engine).toBe('wasm');
+    await send(12);
+    expect(accepted()).toEqual([8, 8, 0]);
+    expect(descriptors.map((each) => each.status().received)).toEqual([16, 16, 0]);
+    const batch = await descriptors[1]!.read();
+    expect([...frames(batch!)].map(({ bytes }) => [bytes[17], bytes.length])).toEqual(
+      [0, 2, 4, 6, 8, 10, 12, 14].map((number) => [number, 20]),
+    );
   });
 
   it('sends frames written to a descriptor out of its interface', async () => {

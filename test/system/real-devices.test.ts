@@ -144,6 +144,11 @@ describe.skipIf(noRealDevices)('a lab on real TAP devices', () => {
   it('exports what it counts to Prometheus', async () => {
     const lab = await pair();
     await lab.request('POST', '/v1/interfaces/b:eth0/descriptors', { filter: '@udp' });
+    // The workers have the compiled filter soon after; what is counted below, it has counted.
+    await eventually(
+      async () =>
+        (await lab.request<InterfaceStatus>('GET', '/v1/interfaces/b:eth0')).filterEngine === 'wasm',
+    );
     await exit(lab.spawnIn('a', script('send-numbers.mjs'), '198.18.0.2', '200'));
     await eventually(
       async () => (await lab.request<InterfaceStatus>('GET', '/v1/interfaces/b:eth0')).transmit.frames > 200,

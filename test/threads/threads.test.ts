@@ -12,7 +12,7 @@ import {
 import { Heap } from '../../src/arena/heap.ts';
 import { lockAsync, unlock } from '../../src/arena/mutex.ts';
 import { bpfPeersPresent } from '../../src/bpf/bpf-if.ts';
-import { DescriptorTable } from '../../src/bpf/descriptor.ts';
+import { DescriptorTable } from '../../src/bpf/descriptor-table.ts';
 import { frames } from '../../src/bpf/record.ts';
 import { CONTROL_OWNER } from '../../src/bpf/types.ts';
 import { Program } from '../../vm/index.ts';

@@ -97,22 +97,17 @@ const MULTIPLIERS = Array.from({ length: 16 }, (_, i) => (Math.imul(0x9e3779b1, 
 function hashSlots(f: FunctionBuilder, value: number, constants: readonly number[]): Slots {
   const bits = Math.ceil(Math.log2(constants.length)) + 1;
   const shift = 32 - bits;
-  const place = (multiplier: number): number[][] => {
-    const slots: number[][] = Array.from({ length: 1 << bits }, () => []);
-    for (const [index, constant] of constants.entries()) {
-      slots[Math.imul(constant, multiplier) >>> shift]!.push(index);
-    }
-    return slots;
-  };
-  const longest = (slots: readonly number[][]): number =>
-    slots.reduce((max, { length }) => Math.max(max, length), 0);
   let multiplier = MULTIPLIERS[0]!;
-  let slots = place(multiplier);
+  let shortest = constants.length + 1;
   for (const candidate of MULTIPLIERS) {
-    const placed = place(candidate);
-    if (longest(placed) >= longest(slots)) continue;
+    const longest = longestChain(constants, candidate, bits);
+    if (longest >= shortest) continue;
     multiplier = candidate;
-    slots = placed;
+    shortest = longest;
+  }
+  const slots: number[][] = Array.from({ length: 1 << bits }, () => []);
+  for (const [index, constant] of constants.entries()) {
+    slots[Math.imul(constant, multiplier) >>> shift]!.push(index);
   }
   const pushIndex = (): void => {
     f.get(value);
@@ -122,4 +117,15 @@ function hashSlots(f: FunctionBuilder, value: number, constants: readonly number
     f.op(OP.i32ShrU);
   };
   return { slots, exact: false, pushIndex };
+}
+
+/** The most constants that one slot would hold. */
+function longestChain(constants: readonly number[], multiplier: number, bits: number): number {
+  const counts = new Uint16Array(1 << bits);
+  let longest = 0;
+  for (const constant of constants) {
+    const slot = Math.imul(constant, multiplier) >>> (32 - bits);
+    longest = Math.max(longest, ++counts[slot]!);
+  }
+  return longest;
 }

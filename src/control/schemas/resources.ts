@@ -34,6 +34,9 @@ export const InterfaceSchema: z.ZodType<InterfaceStatus> = z
     receive: counters('What the node sent and taplab read.'),
     transmit: counters('What taplab wrote to the node.'),
     descriptors: count('Number of BPF descriptors attached.'),
+    filterEngine: z
+      .enum(['wasm', 'interpreter'])
+      .describe('What runs the filters now: all compiled together, or the interpreter until that is ready.'),
   })
   .meta({ id: 'Interface' });
 

@@ -15,8 +15,9 @@ import { Facts } from './facts.ts';
 import { liveAtEntry } from './liveness.ts';
 import type { Numbering } from './number-values.ts';
 
-/** Blocks an edge may skip in one round; bounds the time for graphs that are long chains of implied tests. */
-const MAX_STEPS = 64;
+/** Blocks that edges may skip in one round: each a few, and in small graphs as many as there are. */
+const STEPS_PER_BLOCK = 8;
+const STEPS_IN_ANY_GRAPH = 20_000;
 
 /** Threads the edges of blocks in topological order; returns whether any was moved. */
 export function threadJumps(order: readonly Block[], numbering: Numbering): boolean {
@@ -42,6 +43,7 @@ class Threader {
   readonly #live: Int32Array;
   readonly #facts: Facts;
   readonly #equalities: readonly (readonly Branch[] | undefined)[];
+  #stepsLeft: number;
   #changed = false;
 
   constructor(order: readonly Block[], numbering: Numbering) {
@@ -50,6 +52,7 @@ class Threader {
     this.#live = liveAtEntry(order);
     this.#facts = new Facts(numbering.values);
     this.#equalities = equalitiesInto(order);
+    this.#stepsLeft = STEPS_IN_ANY_GRAPH + STEPS_PER_BLOCK * order.length;
   }
 
   /**
@@ -145,7 +148,8 @@ class Threader {
   }
 
   #thread(block: Branch, side: boolean): void {
-    for (let step = 0; step < MAX_STEPS; step++) {
+    while (this.#stepsLeft > 0) {
+      this.#stepsLeft--;
       const next = side ? block.onTrue : block.onFalse;
       if (next.kind === 'verdict') return;
       const target = this.#wayOn(next);

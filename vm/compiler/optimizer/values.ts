@@ -190,8 +190,3 @@ function fold(operation: number, a: number, b: number): number | undefined {
 export function operationOf(code: number): number {
   return code & ~(BPF_ALU | BPF_X);
 }
-
-/** Whether an absolute load, and not of packet length or scratch memory. */
-export function isAbsoluteLoad(code: number): boolean {
-  return (code & 0xe7) === (BPF_LD | BPF_ABS);
-}

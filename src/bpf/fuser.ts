@@ -1,0 +1,82 @@
+/**
+ * Compiles the filters of an interface into one function, in the background.
+ *
+ * A change of the list makes the workers fall back to the interpreter at once (the versions differ); some
+ * milliseconds after the last change the new function is made and handed to them. A lab under a storm of attaching
+ * and detaching is not held up by a compiler.
+ */
+import { encodeFused } from '../../vm/index.ts';
+import type { Arena } from '../arena/arena.ts';
+import { versionOf } from './bpf-if.ts';
+import type { CompiledModule } from './compiled.ts';
+import type { Descriptor } from './descriptor.ts';
+
+/** How long the list must have been left alone. */
+const QUIET_MS = 5;
+/** Compiling takes at most this part of the control thread's time, as one in so many. */
+const SHARE = 10;
+
+export class FilterFuser {
+  readonly #arena: Arena;
+  readonly #descriptorsOn: (interfaceIndex: number) => Iterable<Descriptor>;
+  readonly #install: (compiled: CompiledModule) => Promise<boolean>;
+  readonly #pending: Map<number, NodeJS.Timeout> = new Map();
+  readonly #installed: Map<number, number> = new Map();
+  #waitMs = QUIET_MS;
+
+  /** @param install hands a compiled list to every worker; resolves when they have it, false when one has ended */
+  constructor(
+    arena: Arena,
+    descriptorsOn: (interfaceIndex: number) => Iterable<Descriptor>,
+    install: (compiled: CompiledModule) => Promise<boolean>,
+  ) {
+    this.#arena = arena;
+    this.#descriptorsOn = descriptorsOn;
+    this.#install = install;
+  }
+
+  /** The list of an interface, or a filter in it, has changed. */
+  changed(interfaceIndex: number): void {
+    clearTimeout(this.#pending.get(interfaceIndex));
+    const timer = setTimeout(() => void this.#fuse(interfaceIndex), this.#waitMs);
+    timer.unref();
+    this.#pending.set(interfaceIndex, timer);
+  }
+
+  /** Whether the workers run the compiled form of the interface's current list. */
+  isCompiled(interfaceIndex: number): boolean {
+    return this.#installed.get(interfaceIndex) === versionOf(this.#arena, interfaceIndex);
+  }
+
+  /** Compiles nothing any more. */
+  close(): void {
+    for (const timer of this.#pending.values()) clearTimeout(timer);
+    this.#pending.clear();
+  }
+
+  async #fuse(interfaceIndex: number): Promise<void> {
+    this.#pending.delete(interfaceIndex);
+    const startMs = performance.now();
+    // Taken together, with nothing awaited between: the list and the version belong to each other.
+    const version = versionOf(this.#arena, interfaceIndex);
+    const filters = [...this.#descriptorsOn(interfaceIndex)]
+      .filter((descriptor) => descriptor.attached)
+      .map((descriptor) => descriptor.filter);
+    if (filters.length === 0) return;
+    try {
+      const bytes = encodeFused(
+        filters.map(({ program }) => program),
+        { shared: true },
+      );
+      const module = await WebAssembly.compile(bytes);
+      this.#waitMs = Math.max(QUIET_MS, SHARE * (performance.now() - startMs));
+      if (versionOf(this.#arena, interfaceIndex) !== version) return; // changed() was called again
+      const descriptors = Int32Array.from(filters, ({ record }) => record);
+      const installed = await this.#install({ interfaceIndex, version, module, descriptors });
+      if (installed) this.#installed.set(interfaceIndex, version);
+    } catch (error) {
+      // Too much to compile: the interpreter goes on.
+      if (!(error instanceof RangeError)) throw error;
+    }
+  }
+}
