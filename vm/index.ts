@@ -1,13 +1,28 @@
 /**
  * taplab/vm: classic BPF programs for JavaScript. Pure: no I/O, nothing from Node, runs in a browser.
  *
- *     import { createMatcher, parseProgram } from 'taplab/vm';
- *     const program = parseProgram(text);         // `tcpdump -ddd` output, a listing, or bpf_asm source
+ *     import { compileFilter, createMatcher } from 'taplab/vm';
+ *     const program = compileFilter('tcp port 80'); // pcap-filter(7); parseProgram() reads `tcpdump -ddd`, bpf_asm
  *     const match = createMatcher(program);
  *     const snapLength = match(packet);           // 0: rejected
  */
 
 export { assemble } from './assemble.ts';
+export {
+  type CompileOptions,
+  compileFilter,
+  DEFAULT_SNAP_LENGTH,
+  explain,
+  FilterSyntaxError,
+  LINK_TYPES,
+  type LinkType,
+  type LinkTypeName,
+  linkTypeByName,
+  linkTypeByNumber,
+  type Resolver,
+  type ServicePorts,
+  type Transport,
+} from './compiler/index.ts';
 export { type DisassemblyStyle, disassemble } from './disassemble.ts';
 export { compileFused, encodeFused, type FusedMatcher, instantiateFused } from './fuse.ts';
 export type { Dialect, Instruction } from './instruction.ts';

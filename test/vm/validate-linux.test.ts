@@ -15,7 +15,7 @@ function refusal(rows: InstructionRows): InvalidProgramError | undefined {
   }
 }
 
-// Each row was also tried with SO_ATTACH_FILTER on Linux 6.18; it agrees on all but the netlink loads.
+// linux-kernel.test.ts compares the validator with the kernel's on random programs.
 describe('the linux validator refuses', () => {
   const table: { description: string; rows: InstructionRows; pc: number; reason: RegExp }[] = [
     { description: 'the empty program', rows: [], pc: 0, reason: /the program is empty/ },

@@ -14,7 +14,7 @@ import {
 } from './link-layer.ts';
 import type { Transport } from './names.ts';
 import { TRANSPORT_NUMBERS } from './names.ts';
-import { all, any, type Predicate, type Statement } from './predicate.ts';
+import { all, any, type Predicate, type Statement, TRUE } from './predicate.ts';
 import { ipv4ProtocolIs, isFirstIpv4Fragment } from './protocol.ts';
 import type { Direction } from './syntax-tree.ts';
 
@@ -65,36 +65,29 @@ function ipv4AddressIn(
   direction: Direction | undefined,
 ): Predicate {
   const fields = IPV4_ADDRESS_FIELDS[protocol];
-  const among = (offset: number, end: string): ((network: Ipv4Network) => Predicate) => {
+  const among = (offset: number, end: string): AnyOf<Ipv4Network> => {
     const field = load(context, networkHeader(context, offset), 4, `${fields.name} ${end} address`);
-    return ({ value, mask }) => {
-      return equalsMasked(context, field, value, mask, `is the ${end} ${dotted(value)}${maskSuffix(mask)}?`);
-    };
+    const isIn = ({ value, mask }: Ipv4Network): Predicate =>
+      equalsMasked(context, field, value, mask, `is the ${end} ${dotted(value)}${maskSuffix(mask)}?`);
+    return (each) => any(...each.map(isIn));
   };
-  const matches = eachWay(
-    direction,
-    networks,
-    among(fields.source, 'source'),
-    among(fields.destination, 'destination'),
-  );
-  return all(linkProtocolIs(context, fields.protocol), matches);
+  const source = among(fields.source, 'source');
+  const destination = among(fields.destination, 'destination');
+  return all(linkProtocolIs(context, fields.protocol), eachWay(direction, networks, source, destination));
 }
+
+/** A test that a field has any of several values. */
+type AnyOf<T> = (values: readonly T[]) => Predicate;
 
 /** Without `src and dst`, all sources are tested before all destinations, so that each is loaded once. */
 function eachWay<T>(
   direction: Direction | undefined,
   values: readonly T[],
-  source: (value: T) => Predicate,
-  destination: (value: T) => Predicate,
+  source: AnyOf<T>,
+  destination: AnyOf<T>,
 ): Predicate {
-  if (direction === 'src and dst') {
-    return any(...values.map((value) => all(source(value), destination(value))));
-  }
-  const anySource = (): Predicate => any(...values.map(source));
-  const anyDestination = (): Predicate => any(...values.map(destination));
-  if (direction === 'src') return anySource();
-  if (direction === 'dst') return anyDestination();
-  return any(anySource(), anyDestination());
+  if (direction !== 'src and dst') return eitherOf(direction, source(values), destination(values));
+  return any(...values.map((value) => all(source([value]), destination([value]))));
 }
 
 function dotted(value: number): string {
@@ -110,18 +103,38 @@ function ipv6AddressIn(
   networks: readonly Ipv6Network[],
   direction: Direction | undefined,
 ): Predicate {
-  const among = (offset: number, end: string): ((network: Ipv6Network) => Predicate) => {
-    return ({ words, masks }) => {
-      const tests = words.map((word, index) => {
-        const field = load(context, networkHeader(context, offset + 4 * index), 4, `IPv6 ${end} address`);
-        const note = `is word ${index + 1} of the ${end} 0x${word.toString(16)}?`;
-        return equalsMasked(context, field, word, masks[index]!, note);
-      });
-      return all(...tests);
-    };
-  };
+  const among =
+    (offset: number, end: string): AnyOf<Ipv6Network> =>
+    (each) =>
+      ipv6WordsIn(context, each, 0, offset, end);
   const matches = eachWay(direction, networks, among(8, 'source'), among(24, 'destination'));
   return all(linkProtocolIs(context, ETHERTYPE_IP6), matches);
+}
+
+/** The words of an address from `index` on, those that networks share tested once. */
+function ipv6WordsIn(
+  context: Context,
+  networks: readonly Ipv6Network[],
+  index: number,
+  offset: number,
+  end: string,
+): Predicate {
+  if (index === 4) return TRUE;
+  const groups = new Map<string, Ipv6Network[]>();
+  for (const network of networks) {
+    const key = `${network.words[index]}/${network.masks[index]}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [network]);
+    else group.push(network);
+  }
+  const field = load(context, networkHeader(context, offset + 4 * index), 4, `IPv6 ${end} address`);
+  const tests = [...groups.values()].map((group) => {
+    const { words, masks } = group[0]!;
+    const note = `is word ${index + 1} of the ${end} 0x${words[index]!.toString(16)}?`;
+    const matches = equalsMasked(context, field, words[index]!, masks[index]!, note);
+    return all(matches, ipv6WordsIn(context, group, index + 1, offset, end));
+  });
+  return any(...tests);
 }
 
 /** An inclusive range of ports. */
@@ -182,9 +195,10 @@ function portFieldIn(
   source: readonly Statement[],
   destination: readonly Statement[],
 ): Predicate {
-  const within = (field: readonly Statement[], end: string): ((range: PortRange) => Predicate) => {
-    return ({ low, high }) =>
+  const within = (field: readonly Statement[], end: string): AnyOf<PortRange> => {
+    const isIn = ({ low, high }: PortRange): Predicate =>
       between(context, field, low, high, `${end} port ${low === high ? low : `${low}-${high}`}`);
+    return (each) => any(...each.map(isIn));
   };
   return eachWay(direction, ranges, within(source, 'source'), within(destination, 'destination'));
 }

@@ -63,7 +63,7 @@ function checkPort(context: Context, port: number): number {
   return port <= 65535 ? port : context.fail(`the port ${port} is greater than 65535`);
 }
 
-/** `25-smtp` in two; service names may themselves have dashes, then the ends cannot be told apart. */
+/** `25-smtp` in two, at the first dash as in libpcap: a service whose name has a dash cannot begin a range. */
 function splitRange(text: string): readonly [string, string] | undefined {
   const dash = text.indexOf('-');
   return dash < 0 ? undefined : [text.slice(0, dash), text.slice(dash + 1)];

@@ -36,6 +36,31 @@ function rawInstruction(dialect: Dialect): fc.Arbitrary<Instruction> {
   });
 }
 
+/**
+ * An instruction that may well be invalid on Linux, but in a short program often is not: its last instruction must
+ * still be a return, its jumps must be short.
+ */
+export const linuxInstruction: fc.Arbitrary<Instruction> = fc.oneof(
+  rawInstruction('linux').map(({ code, jt, jf, k }) => ({
+    code,
+    jt: jt % 3,
+    jf: jf % 3,
+    k: code === 0x05 ? k % 4 : k,
+  })),
+  fc.record({
+    code: fc.constantFrom(0x02, 0x03, 0x60, 0x61),
+    jt: fc.constant(0),
+    jf: fc.constant(0),
+    k: fc.integer({ min: 0, max: 2 }),
+  }),
+  fc.record({
+    code: fc.constantFrom(0x06, 0x16),
+    jt: fc.constant(0),
+    jf: fc.constant(0),
+    k: fc.integer({ min: 0, max: 9 }),
+  }),
+);
+
 /** Bends what the validator would refuse into what it accepts. */
 function repair(
   instruction: Instruction,

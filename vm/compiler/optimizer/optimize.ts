@@ -11,8 +11,16 @@ import { mergeBlocks } from './merge-blocks.ts';
 import { numberValues } from './number-values.ts';
 import { threadJumps } from './thread-jumps.ts';
 
-/** Rounds of each phase. Few programs need more than three; the limit bounds the time. */
+/** Rounds of each phase, and blocks looked at in all of them. Few programs need more than three rounds. */
 const MAX_ROUNDS = 16;
+const MIN_ROUNDS = 3;
+const MAX_BLOCKS_LOOKED_AT = 100_000;
+
+/** Rounds to spend on a graph: fewer on one so large that it hardly fits in a program. */
+function roundsFor(root: Block): number {
+  const affordable = Math.floor(MAX_BLOCKS_LOOKED_AT / topologicalOrder(root).length);
+  return Math.max(MIN_ROUNDS, Math.min(MAX_ROUNDS, affordable));
+}
 
 /** The graph, optimised in place; returns the block to enter. */
 export function optimize(graph: Block): Block {
@@ -21,8 +29,9 @@ export function optimize(graph: Block): Block {
 
 /** While every block still loads what it tests, edges can be led past tests whose outcome is known. */
 function moveBranches(graph: Block): Block {
+  const rounds = roundsFor(graph);
   let root = graph;
-  for (let round = 0; round < MAX_ROUNDS; round++) {
+  for (let round = 0; round < rounds; round++) {
     const order = topologicalOrder(root);
     const moved = threadJumps(order, numberValues(order, false));
     if (!moved && round > 0) break;
@@ -33,8 +42,9 @@ function moveBranches(graph: Block): Block {
 
 /** What is there already need not be loaded again; what nobody reads need not be there. */
 function dropRepetitions(graph: Block): Block {
+  const rounds = roundsFor(graph);
   let root = graph;
-  for (let round = 0; round < MAX_ROUNDS; round++) {
+  for (let round = 0; round < rounds; round++) {
     let order = topologicalOrder(root);
     const numbering = numberValues(order, true);
     // The first round has nothing to thread: `moveBranches` has just found no more.

@@ -14,7 +14,6 @@ import {
   BPF_B,
   BPF_DIV,
   BPF_H,
-  BPF_LD,
   BPF_LSH,
   BPF_MOD,
   BPF_MSH,

@@ -1,0 +1,161 @@
+/**
+ * Runs the fuzz target for some seconds, guided by V8's block coverage: inputs that reach code no earlier one did
+ * are kept and mutated further.
+ *
+ *     node test/fuzz/run.mjs [SECONDS] [SEED]
+ *
+ * Exit status 1 when an input fails; it is then written to a file that `node test/fuzz/run.mjs --replay FILE` runs
+ * again. The same seed gives the same inputs as long as the code is the same.
+ */
+
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { Session } from 'node:inspector';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { disassemble, parseProgram } from '../../dist/vm/index.js';
+import { fuzz } from './vm.fuzz.mjs';
+
+const MAXIMUM_INPUT_BYTES = 1024;
+const COVERED_FILES = /\/dist\/vm\/[^?]*\.js$/;
+
+function run(seconds, seed) {
+  console.log(`fuzzing dist/vm for ${seconds} s, seed ${seed}`);
+  const random = generator(seed);
+  const newCoverage = startCoverage();
+  const corpus = [];
+  const end = performance.now() + seconds * 1000;
+  const pending = seedInputs();
+  let runs = 0;
+  while (performance.now() < end) {
+    const input = pending.pop() ?? mutate(corpus, random);
+    try {
+      fuzz(input);
+    } catch (error) {
+      report(input, error);
+      return 1;
+    }
+    runs++;
+    if (newCoverage()) corpus.push(input);
+  }
+  console.log(`${runs} inputs, ${corpus.length} of them reached new code, none failed`);
+  return 0;
+}
+
+function report(input, error) {
+  const name = createHash('sha256').update(input).digest('hex').slice(0, 12);
+  const file = join(tmpdir(), `vm-fuzz-${name}`);
+  writeFileSync(file, input);
+  console.error(error);
+  console.error(`input of ${input.length} bytes in ${file}; again: node test/fuzz/run.mjs --replay ${file}`);
+}
+
+/** A function that tells whether code was reached since the last call that never was before. */
+function startCoverage() {
+  const session = new Session();
+  session.connect();
+  session.post('Profiler.enable');
+  session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
+  const seen = new Set();
+  return () => {
+    const before = seen.size;
+    session.post('Profiler.takePreciseCoverage', (error, { result }) => {
+      if (error) throw new Error(error.message);
+      for (const { url, functions } of result) {
+        if (!COVERED_FILES.test(url)) continue;
+        for (const { ranges } of functions) {
+          for (const { startOffset, endOffset, count } of ranges) {
+            // How often, by powers of two: a loop that runs longer is something new.
+            if (count > 0)
+              seen.add(`${url}:${startOffset}:${endOffset}:${Math.min(12, 32 - Math.clz32(count))}`);
+          }
+        }
+      }
+    });
+    return seen.size > before;
+  };
+}
+
+/** The ready-made filters, as text in every form and as packed instructions. */
+function seedInputs() {
+  const folder = join(import.meta.dirname, '../../filters');
+  const files = readdirSync(folder).filter((file) => file.endsWith('.bpf'));
+  return files.flatMap((file) => {
+    const text = readFileSync(join(folder, file), 'utf8');
+    const program = parseProgram(text);
+    const texts = [text, ...['d', 'dd', 'ddd'].map((style) => disassemble(program, style))];
+    const packed = Buffer.from(program.words.buffer);
+    return [
+      ...texts.map((form) => Buffer.from(`\0${form}`)),
+      ...[1, 3, 5].map((mode) => Buffer.concat([Buffer.of(mode), packed])),
+    ];
+  });
+}
+
+/** A generator of numbers below `limit` (xorshift32). */
+function generator(seed) {
+  let state = seed | 1;
+  return (limit) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % limit;
+  };
+}
+
+const OPCODES = Buffer.from(
+  '000102030405060c141516071c1d202425282c2d3034353c3d404445484c4d50545c6061646c747c80818487949ca4acb1',
+  'hex',
+);
+const INTERESTING = [0, 1, 2, 4, 8, 13, 14, 15, 16, 23, 31, 32, 63, 64, 127, 128, 0xe0, 0xf0, 0xfe, 0xff];
+
+/** A corpus entry with a few random changes. */
+function mutate(corpus, random) {
+  let input = Buffer.from(corpus[random(corpus.length)]);
+  for (let changes = 1 + random(4); changes > 0; changes--) input = change(input, corpus, random);
+  return input.subarray(0, MAXIMUM_INPUT_BYTES);
+}
+
+function change(input, corpus, random) {
+  const at = random(input.length + 1);
+  const instruction = 1 + 8 * random(Math.max(1, input.length >> 3));
+  switch (random(9)) {
+    case 0:
+      if (at < input.length) input[at] ^= 1 << random(8);
+      return input;
+    case 1:
+      if (at < input.length) input[at] = INTERESTING[random(INTERESTING.length)];
+      return input;
+    case 2:
+      return Buffer.concat([input.subarray(0, at), Buffer.of(random(256)), input.subarray(at)]);
+    case 3:
+      return input.length > 2
+        ? Buffer.concat([input.subarray(0, at), input.subarray(at + 1 + random(8))])
+        : input;
+    case 4: {
+      const other = corpus[random(corpus.length)];
+      return Buffer.concat([input.subarray(0, at), other.subarray(random(other.length))]);
+    }
+    case 5:
+      if (instruction < input.length) input[instruction] = OPCODES[random(OPCODES.length)];
+      return input;
+    case 6:
+      return Buffer.concat([
+        input.subarray(0, instruction),
+        Buffer.of(OPCODES[random(OPCODES.length)], 0, random(4), random(4), random(20), 0, 0, 0),
+        input.subarray(instruction),
+      ]);
+    case 7:
+      return Buffer.concat([input.subarray(0, instruction), input.subarray(instruction + 8)]);
+    default:
+      if (input.length > 0) input[0] = random(8);
+      return input;
+  }
+}
+
+if (process.argv[2] === '--replay') {
+  fuzz(readFileSync(process.argv[3]));
+  console.log('the input passes');
+} else {
+  process.exitCode = run(Number(process.argv[2] ?? 60), Number(process.argv[3] ?? Date.now() % 2 ** 31));
+}
