@@ -5,7 +5,7 @@
  * where gcc or libpcap's headers are missing.
  */
 
-import { compileWasm, Program, parseProgram } from '../vm/index.ts';
+import { compileFilter, compileWasm, Program, parseProgram } from '../vm/index.ts';
 import { type Contender, median, startEngine, takeTurns } from './vm/contender.ts';
 import { BENCH_FILTERS } from './vm/filters.ts';
 import { type Libpcap, prepareLibpcap } from './vm/libpcap.ts';
@@ -23,12 +23,15 @@ export type FilterTiming = {
 /** The cost of `count` filters `tcp port N` as one function, against that of one. */
 export type FusedTiming = { readonly count: number; readonly nsPerPacket: number; readonly timesOne: number };
 
+/** Milliseconds. */
+export type Latency = { readonly medianMs: number; readonly worstMs: number };
+
 export type VmBenchResults = {
   readonly node: string;
   readonly libpcap: string;
   readonly filters: readonly FilterTiming[];
-  /** From a program to the first verdict of its wasm function. */
-  readonly compile: { readonly medianMs: number; readonly worstMs: number };
+  /** From an expression, and from a program, to the first verdict of its wasm function. */
+  readonly compile: { readonly expression: Latency; readonly program: Latency };
   readonly fused: readonly FusedTiming[];
 };
 
@@ -77,13 +80,14 @@ async function closeAll(contenders: readonly Contender[]): Promise<void> {
   for (const contender of contenders) await contender.close();
 }
 
-function timeCompilation(programs: readonly Program[]): VmBenchResults['compile'] {
+/** How long it takes to get a first verdict from what `make` makes of each item. */
+function timeToVerdict<Item>(items: readonly Item[], make: (item: Item) => Program): Latency {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
   const samples: number[] = [];
   for (let turn = 0; turn < TURNS; turn++) {
-    for (const program of programs) {
+    for (const item of items) {
       const start = process.hrtime.bigint();
-      compileWasm(program, { memory })(0, 60, 60);
+      compileWasm(make(item), { memory })(0, 60, 60);
       samples.push(Number(process.hrtime.bigint() - start) / 1e6);
     }
   }
@@ -137,7 +141,10 @@ export async function benchVm(options: VmBenchOptions = {}): Promise<VmBenchResu
     node: process.version,
     libpcap: typeof prepared === 'string' ? `not measured: ${prepared}` : 'bpf_filter() as installed',
     filters,
-    compile: timeCompilation(programs),
+    compile: {
+      expression: timeToVerdict(BENCH_FILTERS, ({ expression }) => compileFilter(expression)),
+      program: timeToVerdict(programs, (program) => program),
+    },
     fused: await timeFused(turnNs),
   };
   if (options.json !== true) process.stdout.write(`${formatTables(results)}\n`);
@@ -150,6 +157,8 @@ export function formatTables({ node, libpcap, filters, compile, fused }: VmBench
   const ns = (value: number | null): string => (value === null ? '-' : value.toFixed(1));
   const times = (value: number | null, by: number): string =>
     value === null ? '-' : (value / by).toFixed(1);
+  const latency = ({ medianMs, worstMs }: Latency): string =>
+    `${medianMs.toFixed(2)} | ${worstMs.toFixed(2)}`;
   const cell = (expression: string): string => `\`${expression.replaceAll('|', '\\|')}\``;
   const rows = filters.map((f) => {
     const cells = [cell(f.expression), f.instructions, ns(f.libpcapNs), ns(f.interpreterNs), ns(f.wasmNs)];
@@ -162,7 +171,10 @@ export function formatTables({ node, libpcap, filters, compile, fused }: VmBench
 |---|---|---|---|---|---|
 ${rows.join('\n')}
 
-From a program to the first verdict in wasm: ${compile.medianMs.toFixed(2)} ms (median), ${compile.worstMs.toFixed(2)} ms (worst).
+| to the first verdict in wasm | ms, median | ms, worst |
+|---|---|---|
+| from an expression | ${latency(compile.expression)} |
+| from a program | ${latency(compile.program)} |
 
 | fused \`tcp port N\` filters | ns per packet | times one |
 |---|---|---|

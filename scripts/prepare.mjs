@@ -32,7 +32,7 @@ function modifiedAt(file) {
 }
 
 if (modifiedAt('node_modules/.package-lock.json') < modifiedAt('package-lock.json')) {
-  run('installing dependencies', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  run('installing dependencies', 'npm', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']);
 }
 const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 run('compiling', process.execPath, [compiler, '-p', 'tsconfig.build.json']);

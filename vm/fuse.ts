@@ -34,7 +34,7 @@ export type FusedMatcher = (
 ) => number;
 
 /** Instructions of all programs together beyond which fusing is refused. */
-const MAXIMUM_INSTRUCTIONS = 500_000;
+const MAXIMUM_INSTRUCTIONS = 200_000;
 /** Bytes of code in one function that every engine takes (V8's limit is 7,654,321). */
 const MAXIMUM_CODE_BYTES = 7_000_000;
 

@@ -26,11 +26,12 @@ export {
 export { type DisassemblyStyle, disassemble } from './disassemble.ts';
 export { compileFused, encodeFused, type FusedMatcher, instantiateFused } from './fuse.ts';
 export type { Dialect, Instruction } from './instruction.ts';
-export { ACCEPT_ALL, interpret, REWIND_LIMIT, runProgram } from './interpreter.ts';
+export { interpret } from './interpreter.ts';
 export { createMatcher, type Engine, type Matcher } from './matcher.ts';
 export { type FrameMetadata, METADATA_WORDS, packMetadata } from './metadata.ts';
 export { parseProgram } from './parse.ts';
 export { InvalidProgramError, Program, type ProgramOptions, WORDS_PER_INSTRUCTION } from './program.ts';
+export { ACCEPT_ALL, REWIND_LIMIT, runProgram } from './run-program.ts';
 export { ProgramSyntaxError } from './syntax-error.ts';
 export { MATCH_BYTES } from './wasm/helpers.ts';
 export type { MemoryLike } from './wasm/module.ts';

@@ -6,9 +6,9 @@
  * saves the copy.
  */
 
-import { runProgram } from './interpreter.ts';
 import { type FrameMetadata, METADATA_WORDS, packMetadata } from './metadata.ts';
 import type { Program } from './program.ts';
+import { runProgram } from './run-program.ts';
 import { compileWasm } from './wasm.ts';
 
 /** How programs are run. */

@@ -4,10 +4,11 @@
  * `tcpdump -d` (the listing), and bpf_asm source. The form is recognised from the first significant line.
  */
 
-import { assemble, parseOperand, parseOperation } from './assemble.ts';
+import { assemble } from './assemble.ts';
 import { BPF_A, BPF_JA, BPF_JMP, BPF_RET, type Dialect, type Instruction } from './instruction.ts';
 import { TokenReader, tokenize } from './lexer.ts';
 import { CONDITIONAL_JUMPS } from './mnemonics.ts';
+import { parseOperand, parseOperation } from './operands.ts';
 import { Program, type ProgramOptions } from './program.ts';
 import { ProgramSyntaxError } from './syntax-error.ts';
 

@@ -4,8 +4,8 @@
  */
 
 import { BPF_A, BPF_RET } from './instruction.ts';
-import { ACCEPT_ALL } from './interpreter.ts';
 import type { Program } from './program.ts';
+import { ACCEPT_ALL } from './run-program.ts';
 import { analyseShape, emitBody, type Verdict } from './wasm/body.ts';
 import { FunctionBuilder, OP } from './wasm/function-builder.ts';
 import { Helpers } from './wasm/helpers.ts';

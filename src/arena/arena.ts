@@ -5,7 +5,7 @@
  * the start and never grows; the system gives pages only to what is touched, so its size costs address space, not
  * memory. Sections, in this order:
  *
- *   threads      one record per thread: is it alive, how often did its loop turn, how far is it with commands
+ *   threads      one record per thread: is it alive, how far is it with commands
  *   mailboxes    one per worker: the command being given to it (engine/mailbox.ts)
  *   bpfIfs       one record per interface (bpf/layout.ts)
  *   descriptors  one record per BPF descriptor (bpf/layout.ts)
@@ -46,7 +46,7 @@ const PAGE = 65_536;
 
 /** Words of a thread record; the thread's number is its index. Thread 0 does not exist: 0 is "nobody" in a lock. */
 export const THREAD_STATE = 0; // written by the control thread; read by whoever waits for a lock this thread holds
-export const THREAD_TURNS = 1; // written by the thread at each turn, outside of every lock; read by the control thread
+export const THREAD_STOP = 1; // set by the control thread when the process ends: leave at once
 export const THREAD_COMMAND = 2; // written by the control thread: number of the newest command
 export const THREAD_ACK = 3; // written by the worker: number of the newest command it has carried out
 export const THREAD_EVENT = 4; // incremented by the worker when it has news for the control thread
@@ -93,14 +93,15 @@ export class Arena {
     this.frames = section(capacity.workers * capacity.slotsPerWorker * capacity.slotBytes);
     this.heap = section(capacity.heapBytes);
     const pages = Math.ceil(at / PAGE);
-    if (pages > 65_536) throw new RangeError(`an arena of ${at} bytes does not fit into 4 GiB`);
+    // Offsets are kept in int32 fields.
+    if (at >= 2 ** 31) throw new RangeError(`an arena of ${at} bytes does not fit into 2 GiB`);
     this.memory = memory ?? new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     this.u8 = new Uint8Array(this.memory.buffer);
     this.i32 = new Int32Array(this.memory.buffer);
     this.f64 = new Float64Array(this.memory.buffer);
   }
 
-  /** Makes an arena, all zero. Throws RangeError when it would exceed 4 GiB or the system refuses the memory. */
+  /** Makes an arena, all zero. Throws RangeError when it would exceed 2 GiB or the system refuses the memory. */
   static create(capacity: Capacity): Arena {
     return new Arena(capacity);
   }

@@ -18,7 +18,7 @@ const OWNER = 0xffff;
 /** Some microseconds: about as long as a delivery holds the lock. */
 const SPINS = 200;
 /** How long a sleeper sleeps before it looks whether the owner is still alive. */
-const RECHECK_MS = 20;
+const RECHECK_MS = 100;
 
 /** Takes the lock if it is free. */
 export function tryLock(arena: Arena, word: number, self: number): boolean {
@@ -49,9 +49,12 @@ export async function lockAsync(arena: Arena, word: number, self: number): Promi
   }
 }
 
-/** Gives the lock back. */
+/**
+ * Gives the lock back. Wakes everybody: if the first in the queue were the control thread, busy in its event loop, a
+ * worker behind it would sleep beside a free lock.
+ */
 export function unlock(arena: Arena, word: number): void {
-  if ((Atomics.exchange(arena.i32, word, 0) & WAITERS) !== 0) Atomics.notify(arena.i32, word, 1);
+  if ((Atomics.exchange(arena.i32, word, 0) & WAITERS) !== 0) Atomics.notify(arena.i32, word);
 }
 
 function spin(arena: Arena, word: number, self: number): boolean {

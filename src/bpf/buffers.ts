@@ -1,20 +1,20 @@
 /**
  * Putting a frame into a descriptor's buffers: FreeBSD's catchpacket() and ROTATE_BUFFERS() (sys/net/bpf.c).
  *
- * Everything here runs with the bpf_if lock held, allocates nothing and never sleeps. Each step leaves the record
- * valid: D_STORE_LENGTH is what says how much of the store buffer counts, and it is written last.
+ * Everything here runs with the bpf_if lock held, allocates nothing and never sleeps. Each store leaves the record
+ * valid: the length that says how much of a buffer counts is written after the bytes, and the roles are one word.
  */
 import type { Arena } from '../arena/arena.ts';
 import {
   D_BUFFER_BYTES,
+  D_BUFFERS,
   D_CAPTURED_BYTES,
   D_DROPPED,
-  D_FREE,
-  D_HOLD,
-  D_HOLD_LENGTH,
-  D_STORE,
-  D_STORE_LENGTH,
+  D_LENGTH,
+  D_ROLES,
   D_WAIT,
+  HAS_HOLD,
+  STORE_INDEX,
   WAIT_HOLD,
   WAIT_NOTHING,
   WAIT_RECORD,
@@ -23,6 +23,11 @@ import { RECORD_ALIGN, RECORD_HEADER } from './record.ts';
 
 /** When a thread saw a frame: seconds and nanoseconds since the epoch. */
 export type Stamp = { seconds: number; nanoseconds: number };
+
+/** From one of a descriptor's two buffers to the other; padding of a record that fills a buffer has room in it. */
+export function bufferStride(bufferBytes: number): number {
+  return Math.ceil(bufferBytes / 64) * 64;
+}
 
 /**
  * Appends one accepted frame to the store buffer of descriptor record `d` (word index).
@@ -42,18 +47,20 @@ export function catchPacket(
   const bufferBytes = i32[d + D_BUFFER_BYTES]!;
   // A snap length larger than the buffer is cut to it, as catchpacket() does.
   const captured = Math.min(snapLength, length, bufferBytes - RECORD_HEADER);
-  const total = (RECORD_HEADER + captured + RECORD_ALIGN - 1) & -RECORD_ALIGN;
-  let at = i32[d + D_STORE_LENGTH]!;
-  if (at + total > bufferBytes) {
-    if (i32[d + D_FREE] === 0) {
+  let store = i32[d + D_ROLES]! & STORE_INDEX;
+  let at = i32[d + D_LENGTH + store]!;
+  // Only the start of a record is aligned, so the last one in a buffer needs no room for its padding.
+  if (at + RECORD_HEADER + captured > bufferBytes) {
+    if (!rotate(arena, d)) {
       arena.f64[(d >>> 1) + D_DROPPED]!++;
       return;
     }
-    rotate(arena, d);
     wake(arena, d, WAIT_HOLD);
+    store ^= 1;
     at = 0;
   }
-  const record = i32[d + D_STORE]! + at;
+  const total = (RECORD_HEADER + captured + RECORD_ALIGN - 1) & -RECORD_ALIGN;
+  const record = i32[d + D_BUFFERS]! + store * bufferStride(bufferBytes) + at;
   const word = record >>> 2;
   i32[word] = total;
   i32[word + 1] = captured;
@@ -62,33 +69,51 @@ export function catchPacket(
   i32[word + 4] = stamp.seconds;
   i32[word + 5] = stamp.nanoseconds;
   arena.u8.copyWithin(record + RECORD_HEADER, frame, frame + captured);
-  i32[d + D_STORE_LENGTH] = at + total;
   arena.f64[(d >>> 1) + D_CAPTURED_BYTES]! += captured;
+  i32[d + D_LENGTH + store] = at + total;
   wake(arena, d, WAIT_RECORD);
 }
 
-/** store becomes hold, free becomes store. Only when there is a free buffer, so that there is no hold. */
-export function rotate(arena: Arena, d: number): void {
+/** Whether the store buffer has no record. */
+export function isStoreEmpty(arena: Arena, d: number): boolean {
+  return arena.i32[d + D_LENGTH + (arena.i32[d + D_ROLES]! & STORE_INDEX)] === 0;
+}
+
+/** Whether there is a hold buffer, and so no free one. */
+export function hasHold(arena: Arena, d: number): boolean {
+  return (arena.i32[d + D_ROLES]! & HAS_HOLD) !== 0;
+}
+
+/** Byte offset of the hold buffer. Only when there is one. */
+export function holdOffset(arena: Arena, d: number): number {
   const { i32 } = arena;
-  i32[d + D_HOLD] = i32[d + D_STORE]!;
-  i32[d + D_HOLD_LENGTH] = i32[d + D_STORE_LENGTH]!;
-  i32[d + D_STORE] = i32[d + D_FREE]!;
-  i32[d + D_STORE_LENGTH] = 0;
-  i32[d + D_FREE] = 0;
+  return i32[d + D_BUFFERS]! + (~i32[d + D_ROLES]! & STORE_INDEX) * bufferStride(i32[d + D_BUFFER_BYTES]!);
+}
+
+/** Bytes of records in the hold buffer. Only when there is one. */
+export function holdLength(arena: Arena, d: number): number {
+  return arena.i32[d + D_LENGTH + (~arena.i32[d + D_ROLES]! & STORE_INDEX)]!;
+}
+
+/** store becomes hold, free becomes store; false when there is no free buffer. */
+export function rotate(arena: Arena, d: number): boolean {
+  const roles = arena.i32[d + D_ROLES]!;
+  if ((roles & HAS_HOLD) !== 0) return false;
+  arena.i32[d + D_ROLES] = (roles ^ STORE_INDEX) | HAS_HOLD;
+  return true;
 }
 
 /** hold becomes free: the reader has copied it. */
 export function release(arena: Arena, d: number): void {
-  const { i32 } = arena;
-  i32[d + D_FREE] = i32[d + D_HOLD]!;
-  i32[d + D_HOLD] = 0;
-  i32[d + D_HOLD_LENGTH] = 0;
+  const roles = arena.i32[d + D_ROLES]!;
+  arena.i32[d + D_LENGTH + (~roles & STORE_INDEX)] = 0;
+  arena.i32[d + D_ROLES] = roles & ~HAS_HOLD;
 }
 
 /** Empties store and hold. */
 export function reset(arena: Arena, d: number): void {
-  arena.i32[d + D_STORE_LENGTH] = 0;
-  if (arena.i32[d + D_HOLD] !== 0) release(arena, d);
+  arena.i32[d + D_LENGTH + (arena.i32[d + D_ROLES]! & STORE_INDEX)] = 0;
+  if (hasHold(arena, d)) release(arena, d);
 }
 
 /** Wakes the reader if it waits for what has just happened; a hold buffer satisfies either wish. */

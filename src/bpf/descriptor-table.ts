@@ -6,7 +6,8 @@
 import { type Arena, CONTROL_THREAD } from '../arena/arena.ts';
 import type { Heap } from '../arena/heap.ts';
 import { attach, generationOf, withBpfIf } from './bpf-if.ts';
-import { type Attachment, bufferStride, Descriptor, type Room, storeProgram } from './descriptor.ts';
+import { bufferStride } from './buffers.ts';
+import { type Attachment, Descriptor, type Room, storeProgram } from './descriptor.ts';
 import { type AttachOptions, BpfError, MAX_BUFFER_BYTES, MIN_BUFFER_BYTES } from './types.ts';
 
 const NONE: ReadonlySet<Descriptor> = new Set();
@@ -43,7 +44,7 @@ export class DescriptorTable {
   }
 
   /**
-   * Opens a descriptor and attaches it: O(1) in the number of interfaces and descriptors.
+   * Opens a descriptor and attaches it: O(1) in the number of interfaces.
    * Throws BpfError: EINVAL (buffer size), ENOBUFS (no memory or no descriptor left), ENXIO (interface gone).
    */
   async attach(to: Attachment, options: AttachOptions): Promise<Descriptor> {

@@ -9,20 +9,25 @@ import { type Arena, CONTROL_THREAD } from '../arena/arena.ts';
 import type { Heap } from '../arena/heap.ts';
 import { waitWhile } from '../arena/wait.ts';
 import { detach, framesSeen, newVersion, withBpfIf } from './bpf-if.ts';
-import { release, reset, rotate, wakeReader } from './buffers.ts';
+import {
+  hasHold,
+  holdLength,
+  holdOffset,
+  isStoreEmpty,
+  release,
+  reset,
+  rotate,
+  wakeReader,
+} from './buffers.ts';
 import {
   D_ACCEPTED,
   D_BUFFER_BYTES,
+  D_BUFFERS,
   D_CAPTURED_BYTES,
   D_DIRECTION,
   D_DROPPED,
-  D_FREE,
-  D_HOLD,
-  D_HOLD_LENGTH,
   D_INSTRUCTIONS,
   D_PROGRAM,
-  D_STORE,
-  D_STORE_LENGTH,
   D_WAIT,
   WAIT_HOLD,
   WAIT_RECORD,
@@ -56,11 +61,6 @@ export function storeProgram(arena: Arena, heap: Heap, program: Program): number
   const offset = heap.allocate(words.byteLength);
   if (offset !== undefined) arena.i32.set(words, offset >>> 2);
   return offset;
-}
-
-/** Where the second buffer starts behind the first: records are read as aligned words. */
-export function bufferStride(bufferBytes: number): number {
-  return Math.ceil(bufferBytes / 64) * 64;
 }
 
 /** What the table wants to know of a descriptor. */
@@ -102,6 +102,8 @@ export class Descriptor implements DescriptorHandle {
   /** Readers queue up, so that two of them never share a hold buffer. */
   #lastRead: Promise<unknown> = Promise.resolve();
   #readers = 0;
+  /** What #takeHold() found; one reader at a time uses it. */
+  readonly #hold = { offset: 0, length: 0, wait: WAIT_RECORD as number, resets: 0 };
 
   /** Fills the record in `room.slot`; nobody sees it before it is attached. */
   constructor(
@@ -140,8 +142,7 @@ export class Descriptor implements DescriptorHandle {
     i32.fill(0, d, arena.descriptorWord(room.slot + 1));
     i32[d + D_DIRECTION] = directionBits(options.direction);
     i32[d + D_BUFFER_BYTES] = options.bufferBytes;
-    i32[d + D_STORE] = room.buffers;
-    i32[d + D_FREE] = room.buffers + bufferStride(options.bufferBytes);
+    i32[d + D_BUFFERS] = room.buffers;
     i32[d + D_PROGRAM] = this.#stored;
     i32[d + D_INSTRUCTIONS] = options.program.length;
   }
@@ -163,6 +164,8 @@ export class Descriptor implements DescriptorHandle {
   status(): DescriptorStatus {
     if (this.#final) return this.#final;
     const counter = (field: number): number => this.#arena.f64[(this.#d >>> 1) + field]!;
+    // Read before what was received, so that it is never more.
+    const accepted = counter(D_ACCEPTED);
     return {
       id: this.id,
       interface: this.interface,
@@ -175,7 +178,7 @@ export class Descriptor implements DescriptorHandle {
       owner: this.owner,
       attached: this.#attached,
       received: this.#received(),
-      accepted: counter(D_ACCEPTED),
+      accepted,
       dropped: counter(D_DROPPED),
       capturedBytes: counter(D_CAPTURED_BYTES),
       written: this.#written,
@@ -216,12 +219,12 @@ export class Descriptor implements DescriptorHandle {
 
   setImmediate(immediate: boolean): void {
     this.#immediate = immediate;
-    wakeReader(this.#arena, this.#d);
+    this.#wakeOwnReader();
   }
 
   setReadTimeout(readTimeoutMs: number): void {
     this.#readTimeoutMs = readTimeoutMs;
-    wakeReader(this.#arena, this.#d);
+    this.#wakeOwnReader();
   }
 
   async flush(): Promise<void> {
@@ -247,7 +250,7 @@ export class Descriptor implements DescriptorHandle {
 
   /** A reader is waiting its turn while tappers have no buffer to go on with. */
   get backlogged(): boolean {
-    return this.#readers > 0 && this.#arena.i32[this.#d + D_FREE] === 0;
+    return this.#readers > 0 && hasHold(this.#arena, this.#d);
   }
 
   async interfaceGone(): Promise<void> {
@@ -282,19 +285,16 @@ export class Descriptor implements DescriptorHandle {
 
   /** One batch: waits for a first record, then until the buffer is full or the read timeout is over. */
   async #readNext(): Promise<Uint8Array | undefined> {
-    let handOver = this.#immediate;
+    const hold = this.#hold;
+    let handOver = false;
     while (!this.#closed) {
-      const hold = await this.#takeHold(handOver || this.#immediate || !this.#attached);
-      if (this.#closed) return undefined;
+      await this.#takeHold(handOver || this.#immediate || !this.#attached);
       if (hold.offset !== 0) {
-        const batch = this.#arena.u8.slice(hold.offset, hold.offset + hold.length);
-        await withBpfIf(this.#arena, CONTROL_THREAD, this.interfaceIndex, () => {
-          // A reset in between has freed the hold buffer already.
-          if (this.#resets === hold.resets) release(this.#arena, this.#d);
-        });
-        return batch;
+        const batch = this.#closed ? undefined : await this.#copyHold();
+        if (batch) return batch;
+        continue; // flushed meanwhile
       }
-      if (!this.#attached) return undefined;
+      if (this.#closed || !this.#attached) return undefined;
       const timeoutMs = hold.wait === WAIT_HOLD && this.#readTimeoutMs > 0 ? this.#readTimeoutMs : undefined;
       const woken = await waitWhile(this.#arena.i32, this.#d + D_WAIT, hold.wait, timeoutMs);
       handOver = woken === 'timed-out';
@@ -303,26 +303,42 @@ export class Descriptor implements DescriptorHandle {
   }
 
   /**
-   * The hold buffer, after rotating if `handOver` and there is something in the store. When there is none,
+   * Looks for a hold buffer, after rotating if `handOver` and there is something in the store. When there is none,
    * `offset` is 0 and `wait` is what the record now says its reader waits for.
    */
-  #takeHold(handOver: boolean): Promise<{ offset: number; length: number; wait: number; resets: number }> {
-    const { i32 } = this.#arena;
-    const d = this.#d;
-    return withBpfIf(this.#arena, CONTROL_THREAD, this.interfaceIndex, () => {
-      const empty = i32[d + D_STORE_LENGTH] === 0;
-      if (i32[d + D_HOLD] === 0 && handOver && !empty) rotate(this.#arena, d);
-      const offset = i32[d + D_HOLD]!;
-      const wait = empty ? WAIT_RECORD : WAIT_HOLD;
-      if (offset === 0) Atomics.store(i32, d + D_WAIT, wait);
-      return { offset, length: i32[d + D_HOLD_LENGTH]!, wait, resets: this.#resets };
+  #takeHold(handOver: boolean): Promise<void> {
+    const [arena, d, hold] = [this.#arena, this.#d, this.#hold];
+    return withBpfIf(arena, CONTROL_THREAD, this.interfaceIndex, () => {
+      const empty = isStoreEmpty(arena, d);
+      if (handOver && !empty) rotate(arena, d);
+      hold.offset = hasHold(arena, d) ? holdOffset(arena, d) : 0;
+      hold.length = hold.offset === 0 ? 0 : holdLength(arena, d);
+      hold.wait = empty ? WAIT_RECORD : WAIT_HOLD;
+      hold.resets = this.#resets;
+      if (hold.offset === 0) Atomics.store(arena.i32, d + D_WAIT, hold.wait);
     });
+  }
+
+  /** Copies the hold buffer, which nobody writes to, and gives it back; undefined when it was flushed meanwhile. */
+  async #copyHold(): Promise<Uint8Array | undefined> {
+    const { offset, length, resets } = this.#hold;
+    if (this.#resets !== resets) return undefined;
+    const batch = this.#arena.u8.slice(offset, offset + length);
+    await withBpfIf(this.#arena, CONTROL_THREAD, this.interfaceIndex, () => {
+      if (this.#resets === resets) release(this.#arena, this.#d);
+    });
+    return this.#resets === resets ? batch : undefined;
   }
 
   #received(): number {
     if (!this.#attached) return this.#receivedBefore;
     const seen = framesSeen(this.#arena, this.interfaceIndex, directionBits(this.#direction));
     return this.#receivedBefore + seen - this.#seenBefore;
+  }
+
+  /** Has a waiting reader look again. After close() the record may be somebody else's. */
+  #wakeOwnReader(): void {
+    if (!this.#closed) wakeReader(this.#arena, this.#d);
   }
 
   #reset(): void {

@@ -23,6 +23,7 @@ export class FilterFuser {
   readonly #pending: Map<number, NodeJS.Timeout> = new Map();
   readonly #installed: Map<number, number> = new Map();
   #waitMs = QUIET_MS;
+  #closed = false;
 
   /** @param install hands a compiled list to every worker; resolves when they have it, false when one has ended */
   constructor(
@@ -37,6 +38,7 @@ export class FilterFuser {
 
   /** The list of an interface, or a filter in it, has changed. */
   changed(interfaceIndex: number): void {
+    if (this.#closed) return;
     clearTimeout(this.#pending.get(interfaceIndex));
     const timer = setTimeout(() => void this.#fuse(interfaceIndex), this.#waitMs);
     timer.unref();
@@ -50,6 +52,7 @@ export class FilterFuser {
 
   /** Compiles nothing any more. */
   close(): void {
+    this.#closed = true;
     for (const timer of this.#pending.values()) clearTimeout(timer);
     this.#pending.clear();
   }
@@ -70,13 +73,12 @@ export class FilterFuser {
       );
       const module = await WebAssembly.compile(bytes);
       this.#waitMs = Math.max(QUIET_MS, SHARE * (performance.now() - startMs));
-      if (versionOf(this.#arena, interfaceIndex) !== version) return; // changed() was called again
+      if (this.#closed || versionOf(this.#arena, interfaceIndex) !== version) return;
       const descriptors = Int32Array.from(filters, ({ record }) => record);
       const installed = await this.#install({ interfaceIndex, version, module, descriptors });
       if (installed) this.#installed.set(interfaceIndex, version);
-    } catch (error) {
-      // Too much to compile: the interpreter goes on.
-      if (!(error instanceof RangeError)) throw error;
+    } catch {
+      // Too much to compile, or no memory for it: the interpreter goes on, and isCompiled() says so.
     }
   }
 }

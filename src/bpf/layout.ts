@@ -34,24 +34,28 @@ export const D_INSTRUCTIONS = 4; // its length; 0 accepts everything
 export const D_BUFFER_BYTES = 5; // size of each of the two buffers
 
 /*
- * The three roles that the two buffers take turns in, as in FreeBSD's bpfdesc.h. A field holds a byte offset in the
- * heap, 0 when no buffer has the role. Fields are written by tappers and control under the lock.
+ * The three roles that the two buffers take turns in, as in FreeBSD's bpfdesc.h:
  *
  *   store  where tappers put records. There always is one.
  *   hold   full, or handed over early; belongs to the reader (control) until it is given back as free. Its bytes
  *          are read outside of the lock: nobody writes to a hold buffer.
  *   free   empty, waiting to become the store when that is full. There is either a hold or a free buffer.
+ *
+ * Who has which role is one word, and a free buffer has length 0, so that every change is one store: a thread that
+ * dies between two of them leaves a valid record. Written by tappers and control under the lock.
  */
-export const D_STORE = 6;
-export const D_STORE_LENGTH = 7; // stored last when a record is added: a record that a dying thread left half done is not seen
-export const D_HOLD = 8;
-export const D_HOLD_LENGTH = 9;
-export const D_FREE = 10;
+export const D_BUFFERS = 6; // byte offset of buffer 0 in the heap; buffer 1 follows, see bufferStride()
+export const D_ROLES = 7; // bit 0: which buffer is the store; bit 1: the other one is the hold buffer, not free
+export const D_LENGTH = 8; // bytes of records in buffer 0, and in the next word in buffer 1
+
+export const STORE_INDEX = 1;
+export const HAS_HOLD = 2;
+
 /**
  * What the reader waits for: WAIT_NOTHING, WAIT_RECORD or WAIT_HOLD. Set by control under the lock; set back to
  * WAIT_NOTHING by the tapper that makes it true, which then wakes whoever sleeps on this word.
  */
-export const D_WAIT = 11;
+export const D_WAIT = 10;
 
 export const WAIT_NOTHING = 0;
 export const WAIT_RECORD = 1; // any record

@@ -41,6 +41,7 @@ export function* frames(batch: Uint8Array): Generator<CapturedFrame> {
   const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength);
   for (let at = 0; at + RECORD_HEADER <= batch.byteLength; ) {
     const total = view.getUint32(at, true);
+    if (total < RECORD_HEADER) throw new RangeError(`no record at ${at}: its length is ${total}`);
     const captured = view.getUint32(at + 4, true);
     yield {
       wireLength: view.getUint32(at + 8, true),

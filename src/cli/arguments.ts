@@ -20,11 +20,16 @@ export function jsonOption(what = 'print JSON'): Option {
 }
 
 /** For commander: a whole number of at least `minimum`. */
-export function wholeNumber(minimum: number): (text: string) => number {
+export function wholeNumber(
+  minimum: number,
+  maximum: number = Number.MAX_SAFE_INTEGER,
+): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= minimum) return value;
-    throw new InvalidArgumentError(`Expected a whole number of at least ${minimum}.`);
+    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= minimum && value <= maximum)
+      return value;
+    const upTo = maximum === Number.MAX_SAFE_INTEGER ? '' : ` and at most ${maximum}`;
+    throw new InvalidArgumentError(`Expected a whole number of at least ${minimum}${upTo}.`);
   };
 }
 

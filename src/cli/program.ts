@@ -7,6 +7,7 @@ import { doctorCommand } from './commands/doctor.ts';
 import { downCommand } from './commands/down.ts';
 import { dumpCommand } from './commands/dump.ts';
 import { execCommand } from './commands/exec.ts';
+import { filterCommand } from './commands/filter.ts';
 import { psCommand } from './commands/ps.ts';
 import { setCommand } from './commands/set.ts';
 import { statsCommand } from './commands/stats.ts';
@@ -23,12 +24,12 @@ const COMMANDS: readonly ((context: Context) => Command)[] = [
   detachCommand,
   dumpCommand,
   setCommand,
+  filterCommand,
   doctorCommand,
 ];
 
 /** The program. Parsing throws CommanderError instead of ending the process. */
 export function createProgram(context: Context): Command {
-  const { terminal } = context;
   const program = new Command('taplab')
     .description(
       'Userspace network emulator over TUN/TAP: links with delay, loss and rate, and real BPF on every frame.',
@@ -52,16 +53,21 @@ Examples:
   $ taplab down`,
     );
   for (const create of COMMANDS) program.addCommand(create(context));
-  for (const command of [program, ...program.commands]) {
-    command
-      .exitOverride()
-      .configureHelp({ showGlobalOptions: true })
-      .configureOutput({
-        writeOut: (text) => void terminal.out.write(text),
-        writeErr: (text) => void terminal.err.write(text),
-      })
-      .showHelpAfterError(`See \`taplab ${command === program ? '' : `${command.name()} `}--help\`.`)
-      .showSuggestionAfterError();
-  }
+  configure(program, '', context);
   return program;
+}
+
+/** What a command and its subcommands have in common; `path` is the name of the command, those above it before. */
+function configure(command: Command, path: string, context: Context): void {
+  const { out, err } = context.terminal;
+  command
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => void out.write(text),
+      writeErr: (text) => void err.write(text),
+    })
+    .showHelpAfterError(`See \`taplab ${path}--help\`.`)
+    .showSuggestionAfterError();
+  for (const each of command.commands) configure(each, `${path}${each.name()} `, context);
 }

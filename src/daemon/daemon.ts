@@ -17,6 +17,8 @@ export type DaemonOptions = {
   /** Overrides the lab file's number of data-plane threads. */
   readonly workers?: number;
   readonly logLevel: string;
+  /** Aborted when the lab shall go down, with the reason. */
+  readonly stop?: AbortSignal;
   /** Everything is up and can be used. */
   readonly onReady?: (info: DaemonInfo) => void;
 };
@@ -46,6 +48,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     pino.destination({ fd: 2, sync: true }),
   );
   const stop = new Stop(log);
+  options.stop?.addEventListener('abort', () => stop.request(String(options.stop?.reason)), { once: true });
   try {
     const run = await LabRun.up(
       lab,

@@ -53,7 +53,7 @@ export class Emulator implements EmulatorControl {
   readonly #fuser: FilterFuser;
   readonly #host: PlaneHost;
   readonly #inline: InlineHost | undefined;
-  #stopped = false;
+  #stopping: Promise<void> | undefined;
 
   private constructor(lab: Lab, options: EmulatorOptions) {
     this.lab = lab;
@@ -120,6 +120,7 @@ export class Emulator implements EmulatorControl {
   async setLink(name: string, change: LinkChange): Promise<{ before: LinkStatus; after: LinkStatus }> {
     const before = this.#links.get(name);
     if (!before) throw new BpfError('ENXIO', `there is no link ${name}`);
+    if (this.#stopping) throw new BpfError('ENETDOWN', `lab ${this.lab.name} is going down`);
     for (const { worker, command } of this.#links.change(name, change))
       await this.#host.send(worker, [command]);
     return { before, after: this.#links.get(name)! };
@@ -159,18 +160,21 @@ export class Emulator implements EmulatorControl {
   }
 
   /** Stops all traffic. Descriptors can be read to the end. Idempotent. */
-  async stop(): Promise<void> {
-    if (this.#stopped) return;
-    this.#stopped = true;
-    this.#fuser.close();
-    await this.#host.close();
-    for (const entry of this.#registry.list()) await this.#retire(entry);
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
   }
 
   /** Stops, and closes all descriptors. Idempotent. */
   async close(): Promise<void> {
     await this.stop();
     await Promise.all(this.#descriptors.list().map((descriptor) => descriptor.close()));
+  }
+
+  async #stop(): Promise<void> {
+    this.#fuser.close();
+    await this.#host.close();
+    for (const entry of this.#registry.list()) await this.#retire(entry);
   }
 
   /** The commands that tell a worker what is its. */
@@ -197,21 +201,16 @@ export class Emulator implements EmulatorControl {
   }
 
   async #write(entry: RegisteredInterface, frame: Uint8Array): Promise<void> {
-    const limit = entry.definition.mtu + (entry.linkType === LINKTYPE_ETHERNET ? 14 : 0);
-    if (frame.length > limit) {
-      throw new BpfError(
-        'EMSGSIZE',
-        `a frame of ${frame.length} bytes exceeds the ${limit} of ${entry.name}`,
-      );
-    }
     if (frame.length === 0) throw new BpfError('EINVAL', 'an empty frame cannot be sent');
+    if (frame.length > this.#arena.capacity.slotBytes) throw writeError(entry, frame, 'mtu');
     // The worker that carries frames to an interface is the one that counts what is written to it.
     const worker = this.#links.workerTowards(entry.name);
     const base64 = Buffer.from(frame).toString('base64');
-    await this.#host.send(worker, [{ do: 'write', index: entry.index, base64 }]).catch((error: Error) => {
-      throw new BpfError('ENETDOWN', `${entry.name}: ${error.message}`);
-    });
-    if (this.#inline) void this.run();
+    await this.#host
+      .send(worker, [{ do: 'write', index: entry.index, base64 }])
+      .catch((error: Error & { code?: string }) => {
+        throw writeError(entry, frame, error.code);
+      });
   }
 
   async #dropGoneInterfaces(onGone?: (name: string) => void): Promise<void> {
@@ -244,5 +243,23 @@ export class Emulator implements EmulatorControl {
       descriptors: this.#descriptors.on(index).size,
       filterEngine: this.#fuser.isCompiled(index) ? 'wasm' : 'interpreter',
     };
+  }
+}
+
+/** What bpf(4)'s write reports when a frame was dropped for that reason. */
+function writeError(entry: RegisteredInterface, frame: Uint8Array, reason: string | undefined): BpfError {
+  const { name, definition } = entry;
+  switch (reason) {
+    case 'mtu':
+      return new BpfError(
+        'EMSGSIZE',
+        `a frame of ${frame.length} bytes is too long for ${name}, whose MTU is ${definition.mtu}`,
+      );
+    case 'pool':
+      return new BpfError('ENOBUFS', `${name}: no frame slot is free`);
+    case 'device':
+      return new BpfError('EINVAL', `${name}: the device does not take this frame`);
+    default:
+      return new BpfError('ENETDOWN', `${name} is down`);
   }
 }

@@ -37,6 +37,7 @@ export class LabRun {
   emulator!: Emulator;
   readonly #options: LabRunOptions;
   readonly #undo: Undo[] = [];
+  #down: Promise<void> | undefined;
 
   private constructor(lab: Lab, options: LabRunOptions) {
     this.lab = lab;
@@ -59,14 +60,9 @@ export class LabRun {
   }
 
   /** Takes everything down: traffic stops, captures are drained and closed, devices and namespaces go. Idempotent. */
-  async down(): Promise<void> {
-    for (let step = this.#undo.pop(); step; step = this.#undo.pop()) {
-      try {
-        await step.action();
-      } catch (error) {
-        this.#options.log.error({ err: error }, `could not ${step.what}`);
-      }
-    }
+  down(): Promise<void> {
+    this.#down ??= this.#takeDown();
+    return this.#down;
   }
 
   /** Lets a virtual lab run as long as anything happens in it; a lab in real time runs by itself. */
@@ -86,6 +82,16 @@ export class LabRun {
     if (nodes) await nodes.configure();
     else await this.#connectFiles();
     signal?.throwIfAborted();
+  }
+
+  async #takeDown(): Promise<void> {
+    for (let step = this.#undo.pop(); step; step = this.#undo.pop()) {
+      try {
+        await step.action();
+      } catch (error) {
+        this.#options.log.error({ err: error }, `could not ${step.what}`);
+      }
+    }
   }
 
   async #claim(): Promise<void> {

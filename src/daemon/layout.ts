@@ -18,13 +18,15 @@ const LINK_HEADER = 18;
 export function capacityOf(lab: Lab): Capacity {
   const interfaces = lab.nodes.flatMap((node) => node.interfaces);
   const largestMtu = Math.max(1500, ...interfaces.map((each) => each.mtu));
-  const slotBytes = Math.ceil((largestMtu + LINK_HEADER) / 64) * 64;
+  // One byte to spare at least, by which a frame that is too long shows.
+  const slotBytes = Math.ceil((largestMtu + LINK_HEADER + 1) / 64) * 64;
+  const workers = lab.virtual ? 1 : lab.workers;
   return {
-    workers: lab.virtual ? 1 : lab.workers,
+    workers,
     interfaces: interfaces.length,
     directions: 2 * lab.links.length,
     descriptors: MAX_DESCRIPTORS,
-    slotsPerWorker: Math.min(MAX_SLOTS, Math.floor(FRAME_BYTES / lab.workers / slotBytes)),
+    slotsPerWorker: Math.min(MAX_SLOTS, Math.floor(FRAME_BYTES / workers / slotBytes)),
     slotBytes,
     heapBytes: HEAP_BYTES,
   };

@@ -24,8 +24,6 @@ import { Scheduler } from './scheduler.ts';
 
 /** Frames taken from one device before the others have their turn. */
 const READ_BATCH = 64;
-/** Deadlines carried out before devices are looked at again. */
-const TIMER_BATCH = 256;
 const ETHERNET_HEADER = 14;
 const VLAN_TAG = 4;
 
@@ -39,6 +37,16 @@ export type Port = {
   /** The direction that starts here, if this worker carries it. */
   direction?: LinkDirection;
 };
+
+/** A frame that a port did not take. */
+export class WriteError extends Error {
+  readonly code: DropReason;
+
+  constructor(reason: DropReason) {
+    super(`the frame was dropped: ${reason}`);
+    this.code = reason;
+  }
+}
 
 export class DataPlane {
   readonly pool: FramePool;
@@ -109,16 +117,18 @@ export class DataPlane {
     this.#directions.get(direction)?.set(settings, this.#clock.nowNs());
   }
 
-  /** Sends a frame out of a port, past every link. Throws when the port does not take it. */
+  /** Sends a frame out of a port, past every link. Throws WriteError when the port does not take it. */
   write(index: number, frame: Uint8Array): void {
     const port = this.#ports.get(index);
-    const slot = port && frame.length <= this.pool.slotBytes ? this.pool.take() : -1;
-    if (!port || slot === -1) throw new Error(port ? 'no free frame slot' : 'the interface is gone');
+    if (!port) throw new WriteError('carrier');
+    if (frame.length > this.pool.slotBytes) throw new WriteError('mtu');
+    const slot = this.pool.take();
+    if (slot === -1) throw new WriteError('pool');
     this.#arena.u8.set(frame, this.pool.offset(slot));
     this.pool.length[slot] = frame.length;
     const reason = this.#deliver(port, slot);
     this.pool.release(slot);
-    if (reason !== undefined) throw new Error(`the frame was dropped: ${reason}`);
+    if (reason !== undefined) throw new WriteError(reason);
   }
 
   /** Takes what a device has, up to READ_BATCH frames. Returns how many came. */
@@ -137,14 +147,15 @@ export class DataPlane {
     return READ_BATCH;
   }
 
-  /** Carries out what is due. */
+  /** Carries out all that is due: what is late already must not wait for what only now arrives. */
   runDue(nowNs: number): void {
-    this.scheduler.run(nowNs, TIMER_BATCH);
+    this.scheduler.run(nowNs);
   }
 
   #received(port: Port, slot: number, length: number, homeless: boolean): void {
     const nowNs = this.#clock.nowNs();
     const counters = this.#arena.interfaceCounters(port.index);
+    // A frame that fills a whole slot was longer: slots have room to spare (daemon/layout.ts).
     const stored = Math.min(length, this.pool.slotBytes);
     this.#arena.f64[counters + RECEIVE_FRAMES]!++;
     this.#arena.f64[counters + RECEIVE_BYTES]! += length;
@@ -154,7 +165,7 @@ export class DataPlane {
       link?.dropUnread(length, 'pool');
     } else if (!link) {
       this.pool.release(slot);
-    } else if (length > stored) {
+    } else if (length >= this.pool.slotBytes) {
       link.dropUnread(length, 'mtu');
       this.pool.release(slot);
     } else {

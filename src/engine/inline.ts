@@ -26,6 +26,8 @@ export class InlineHost implements PlaneHost, CommandTarget {
   readonly #timers: Scheduler = new Scheduler(64);
   #lastAction = 0;
   #closed = false;
+  /** Runs follow each other. */
+  #running: Promise<void> = Promise.resolve();
 
   constructor(arena: Arena) {
     this.#arena = arena;
@@ -55,7 +57,12 @@ export class InlineHost implements PlaneHost, CommandTarget {
    * Lets time pass up to `untilNs`, or as long as anything is left to happen. Pauses in between while `behind()`:
    * in virtual time a reader never loses frames by being slow.
    */
-  async run(untilNs: number = Number.POSITIVE_INFINITY, behind: () => boolean = () => false): Promise<void> {
+  run(untilNs: number = Number.POSITIVE_INFINITY, behind: () => boolean = () => false): Promise<void> {
+    this.#running = this.#running.then(() => this.#run(untilNs, behind));
+    return this.#running;
+  }
+
+  async #run(untilNs: number, behind: () => boolean): Promise<void> {
     while (!this.#closed && this.#step(untilNs)) {
       do await setImmediate();
       while (behind() && !this.#closed);
@@ -99,7 +106,7 @@ export class InlineHost implements PlaneHost, CommandTarget {
       if (nextNs > untilNs || nextNs === Number.POSITIVE_INFINITY) return false;
       this.clock.moveTo(nextNs);
       this.plane.runDue(nextNs);
-      this.#timers.run(nextNs, STEP_EVENTS);
+      this.#timers.run(nextNs);
     }
     return true;
   }

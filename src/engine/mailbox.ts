@@ -25,7 +25,17 @@ const decoder = new TextDecoder();
 /** How often the sender looks whether the worker is still alive. */
 const RECHECK_MS = 1_000;
 
-type Answer = { readonly error?: string };
+type Answer = { readonly error?: string; readonly code?: string };
+
+/** A command that a worker could not carry out; `code` is the `code` of the error it met, if that had one. */
+export class CommandError extends Error {
+  readonly code: string | undefined;
+
+  constructor(message: string, code?: string) {
+    super(message);
+    this.code = code;
+  }
+}
 
 /** The control thread's end. */
 export class CommandSender {
@@ -61,11 +71,11 @@ export class CommandSender {
     while (Atomics.load(arena.i32, ack) === before) {
       await waitWhile(arena.i32, ack, before, RECHECK_MS);
       if (Atomics.load(arena.i32, arena.threadWord(thread, THREAD_STATE)) === THREAD_DEAD) {
-        throw new Error(`data-plane worker ${this.#worker} has died`);
+        throw new CommandError(`data-plane worker ${this.#worker} has ended`);
       }
     }
     const answer = JSON.parse(decoder.decode(readMail(arena, this.#worker))) as Answer;
-    if (answer.error !== undefined) throw new Error(`data-plane worker ${this.#worker}: ${answer.error}`);
+    if (answer.error !== undefined) throw new CommandError(answer.error, answer.code);
   }
 }
 
@@ -79,7 +89,8 @@ export function takeCommands(arena: Arena, worker: number, carryOut: (command: C
   try {
     for (const each of JSON.parse(decoder.decode(readMail(arena, worker))) as Command[]) carryOut(each);
   } catch (error) {
-    answer = { error: error instanceof Error ? error.message : String(error) };
+    const { message, code } = error as Error & { code?: unknown };
+    answer = { error: message, ...(typeof code === 'string' && { code }) };
   }
   writeMail(arena, worker, encoder.encode(JSON.stringify(answer)));
   Atomics.store(arena.i32, ack, command);

@@ -39,9 +39,9 @@ export class Scheduler implements Timers {
     this.#place(hole, deadlineNs, order, frame, stage);
   }
 
-  /** Carries out everything that is due at `nowNs`, in order, at most `limit` deadlines. */
-  run(nowNs: number, limit: number): void {
-    while (limit-- > 0 && this.#size > 0 && this.#deadlines[0]! <= nowNs) {
+  /** Carries out everything that is due at `nowNs`, in order. */
+  run(nowNs: number): void {
+    while (this.#size > 0 && this.#deadlines[0]! <= nowNs) {
       const stage = this.#stages[0]!;
       const deadlineNs = this.#deadlines[0]!;
       const frame = this.#frames[0]!;

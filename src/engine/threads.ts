@@ -9,13 +9,14 @@ import {
   THREAD_DEAD,
   THREAD_EVENT,
   THREAD_STATE,
+  THREAD_STOP,
 } from '../arena/arena.ts';
 import { waitWhile } from '../arena/wait.ts';
 import type { CompiledModule } from '../bpf/compiled.ts';
 import { addressOf, check, close, EFD_CLOEXEC, EFD_NONBLOCK, eventfd, write } from '../sys/libc.ts';
 import type { Command } from './commands.ts';
 import type { HostEvents, PlaneHost } from './host.ts';
-import { CommandSender } from './mailbox.ts';
+import { CommandError, CommandSender } from './mailbox.ts';
 import type { WorkerSettings } from './worker.ts';
 
 /** What is written to an eventfd to wake its reader: the number 1, 64 bits. */
@@ -38,14 +39,22 @@ export class ThreadHost implements PlaneHost {
   constructor(arena: Arena, events: HostEvents) {
     this.#arena = arena;
     this.#events = events;
-    for (let worker = 0; worker < arena.capacity.workers; worker++) this.#threads.push(this.#start(worker));
+    process.on('exit', this.#abandon);
+    try {
+      for (let worker = 0; worker < arena.capacity.workers; worker++) this.#threads.push(this.#start(worker));
+    } catch (error) {
+      void this.close();
+      throw error;
+    }
   }
 
   send(worker: number, commands: readonly Command[]): Promise<void> {
+    if (this.#closing) return Promise.reject(new CommandError('the data plane has stopped'));
     return this.#threads[worker]!.sender.send(commands);
   }
 
   async install(compiled: CompiledModule): Promise<boolean> {
+    if (this.#closing) return false;
     const sent = this.#threads.map(({ worker, sender }) => {
       worker.postMessage(compiled);
       return sender.send([{ do: 'install' }]);
@@ -66,7 +75,16 @@ export class ThreadHost implements PlaneHost {
         close(thread.eventfd);
       }),
     );
+    process.off('exit', this.#abandon);
   }
+
+  /** The process ends without close(): a thread in poll(2) would keep it from doing so. */
+  readonly #abandon = (): void => {
+    for (const [index, { eventfd }] of this.#threads.entries()) {
+      Atomics.store(this.#arena.i32, this.#arena.threadWord(FIRST_WORKER + index, THREAD_STOP), 1);
+      write(eventfd, addressOf(ONE), 8);
+    }
+  };
 
   #start(index: number): Thread {
     const arena = this.#arena;

@@ -5,7 +5,7 @@
  * the control thread sees the worker exit (engine/threads.ts).
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { Arena, type ArenaHandle, FIRST_WORKER, THREAD_EVENT, THREAD_TURNS } from '../arena/arena.ts';
+import { Arena, type ArenaHandle, FIRST_WORKER, THREAD_EVENT, THREAD_STOP } from '../arena/arena.ts';
 import type { Stamp } from '../bpf/buffers.ts';
 import type { CompiledModule } from '../bpf/compiled.ts';
 import type { Device } from '../device/device.ts';
@@ -83,12 +83,13 @@ class DataPlaneWorker implements CommandTarget {
   run(): void {
     // Deadlines would be met up to 50 µs late with the default slack (prctl(2)).
     prctl(PR_SET_TIMERSLACK, 1);
-    const turns = this.#arena.threadWord(FIRST_WORKER + this.#worker, THREAD_TURNS);
     while (this.#running) {
       const ready = this.#wait();
-      if (ready > 0) this.#serve();
+      // First what is due already: it still takes up room that frames which only now arrive may need.
       this.plane.runDue(this.#clock.nowNs());
-      Atomics.add(this.#arena.i32, turns, 1);
+      if (ready <= 0) continue;
+      this.#serve();
+      this.plane.runDue(this.#clock.nowNs());
     }
   }
 
@@ -118,6 +119,8 @@ class DataPlaneWorker implements CommandTarget {
 
   #obey(): void {
     read(this.#pollfds[0]!, addressOf(this.#eventfdValue), 8);
+    const stop = this.#arena.threadWord(FIRST_WORKER + this.#worker, THREAD_STOP);
+    if (Atomics.load(this.#arena.i32, stop) !== 0) this.stop();
     takeCommands(this.#arena, this.#worker, (command) => execute(this, command));
   }
 

@@ -2,7 +2,7 @@
  * Serialization at a given rate, behind a queue limited in bytes that drops at the tail: `rate` of tc-netem(8) with
  * the queue of tc-bfifo(8).
  *
- * One frame at a time is on the wire for length × 8 / rate seconds. Each starts at the exact moment the one before
+ * An idle limiter takes any frame: it need not wait. One frame at a time is on the wire for length × 8 / rate seconds. Each starts at the exact moment the one before
  * it ended, whenever the call comes, so that the rate holds over any length of time.
  *
  *   push ─▶ limit? ─▶ [ head │ … │ tail ] ─▶ head on the wire ─▶ due ─▶ next
@@ -44,9 +44,10 @@ export class Rate implements TimedStage {
   }
 
   push(frame: number, nowNs: number): void {
-    const fits = this.#counters[QUEUE_BYTES]! + this.#frames.length[frame]! <= this.limitBytes;
-    if (this.#bitsPerSecond === 0 && this.#head === NONE) this.#next.push(frame, nowNs);
-    else if (fits) this.#enqueue(frame, nowNs);
+    const idle = this.#head === NONE;
+    const bytes = this.#counters[QUEUE_BYTES]! + this.#frames.length[frame]!;
+    if (idle && this.#bitsPerSecond === 0) this.#next.push(frame, nowNs);
+    else if (idle || bytes <= this.limitBytes) this.#enqueue(frame, nowNs);
     else this.#drop(frame, 'queue');
   }
 

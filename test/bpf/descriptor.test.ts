@@ -83,6 +83,21 @@ describe('store, hold and free buffers', () => {
   });
 });
 
+describe('a buffer size that is no multiple of the alignment', () => {
+  it.each([33, 124, 1023, 1500])(
+    'of %d bytes loses nothing that fits and hands over no empty buffer',
+    async (bufferBytes) => {
+      const { table, attachment, tap } = setUp();
+      const descriptor = await table.attach(attachment, { ...options, bufferBytes });
+      const each = Math.max(1, Math.floor((bufferBytes - RECORD_BYTES + 4) / RECORD_BYTES) + 1);
+      tap(2 * each + 1);
+      expect(descriptor.status().dropped).toBe(1);
+      expect(numbers(await descriptor.read())).toHaveLength(each);
+      expect(numbers(await descriptor.read())).toHaveLength(each);
+    },
+  );
+});
+
 describe('a descriptor', () => {
   it('sees only the direction it asked for, and counts only that as received', async () => {
     const { table, attachment, tap } = setUp();
@@ -147,6 +162,19 @@ describe('a descriptor', () => {
     expect(numbers(await descriptor.read())).toEqual([0, 1, 2]);
     await descriptor.setFilter('all', assemble('ret #1'), false);
     expect(descriptor.status()).toMatchObject({ received: 0, accepted: 0, dropped: 0, capturedBytes: 0 });
+  });
+
+  it('that is flushed while it is read gives nothing from before', async () => {
+    const { table, attachment, tap } = setUp();
+    const descriptor = await table.attach(attachment, { ...options, immediate: true });
+    tap(3);
+    const read = descriptor.read();
+    const flushed = descriptor.flush();
+    await flushed;
+    tap(1, DIRECTION_IN, 7);
+    const seen = numbers(await read);
+    expect(seen).toEqual(seen.includes(7) ? [7] : [0, 1, 2]);
+    expect(descriptor.status().received).toBe(1);
   });
 
   it('whose interface goes away delivers what it has, then the end', async () => {

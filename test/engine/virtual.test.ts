@@ -187,7 +187,10 @@ describe('a lab on a virtual clock', () => {
     const descriptor = await emulator.attach('b:eth0', attachOptions);
     await descriptor.write(numberedFrame(5));
     expect(arrived.map((each) => each.number)).toEqual([5]);
-    await expect(descriptor.write(numberedFrame(5, 1515))).rejects.toThrow(/1515 bytes exceeds the 1514/);
+    await expect(descriptor.write(numberedFrame(5, 1515))).rejects.toMatchObject({
+      code: 'EMSGSIZE',
+      message: expect.stringMatching(/1515 bytes is too long/),
+    });
     expect(descriptor.status().written).toBe(1);
   });
 });

@@ -76,8 +76,20 @@ function startCoverage() {
   };
 }
 
-/** The ready-made filters, as text in every form and as packed instructions. */
 function seedInputs() {
+  return [...filterInputs(), ...operationInputs()];
+}
+
+/** Every operation between A and X, at values where they are apt to go wrong. */
+function operationInputs() {
+  const source = (operation, x) => `\0ldx #${x}\nld #0x80000003\n${operation}\nret a\n`;
+  const operations = ['add', 'sub', 'mul', 'div', 'mod', 'and', 'or', 'xor', 'lsh', 'rsh'];
+  const operands = [0, 1, 31, 32, 33, 0x7fffffff, 0x80000000, 0xffffffff];
+  return operations.flatMap((name) => operands.map((x) => Buffer.from(source(`${name} x`, x))));
+}
+
+/** The ready-made filters, as text in every form and as packed instructions. */
+function filterInputs() {
   const folder = join(import.meta.dirname, '../../filters');
   const files = readdirSync(folder).filter((file) => file.endsWith('.bpf'));
   return files.flatMap((file) => {

@@ -33,6 +33,7 @@ const memory = new WebAssembly.Memory({ initial: 1 });
 const bytes = new Uint8Array(memory.buffer);
 const words = new Uint32Array(memory.buffer);
 const metadata = new Int32Array(memory.buffer, METADATA_OFFSET, METADATA_WORDS);
+const REJECT = Program.from([{ code: 0x06, jt: 0, jf: 0, k: 0 }]);
 
 /** @param {Buffer} input */
 export function fuzz(input) {
@@ -79,32 +80,31 @@ function checkText(program, options) {
   disassemble(program, 'd');
 }
 
+/** Compares the engines on the packet cut down to every length. */
 function checkVerdicts(program, packet) {
-  const isLinux = program.dialect === 'linux';
-  bytes.set(packet, PACKET_OFFSET);
-  resetMetadata();
-  const verdict = runProgram(
-    program.words,
-    0,
-    program.length,
-    bytes,
-    PACKET_OFFSET,
-    1500,
-    packet.length,
-    isLinux ? metadata : null,
-  );
   const location = { memory, metadataOffset: METADATA_OFFSET };
-  resetMetadata();
-  const compiled = compileWasm(program, location)(PACKET_OFFSET, 1500, packet.length);
-  if (compiled !== verdict) throw new Error(`wasm says ${compiled}, the interpreter ${verdict}`);
-  resetMetadata();
-  const match = compileFused([program, Program.from([{ code: 6, jt: 0, jf: 0, k: 7 }])], location);
-  const count = match(PACKET_OFFSET, 1500, packet.length, RESULT_OFFSET);
-  const results = Array.from({ length: count }, (_, i) =>
-    words.subarray(RESULT_OFFSET / 4 + 2 * i).slice(0, 2),
-  );
-  const fused = results.find(([index]) => index === 0)?.[1] ?? 0;
-  if (fused !== verdict) throw new Error(`fused it says ${fused}, the interpreter ${verdict}`);
+  const compiled = compileWasm(program, location);
+  const fused = compileFused([REJECT, program], location);
+  const packed = program.dialect === 'linux' ? metadata : null;
+  const programWords = program.words;
+  // Beyond the packet lies something that a filter would take for a value.
+  bytes.fill(1, PACKET_OFFSET, PACKET_OFFSET + 2 * PACKET_BYTES);
+  bytes.set(packet, PACKET_OFFSET);
+  for (let length = 0; length <= packet.length; length++) {
+    resetMetadata();
+    const verdict = runProgram(programWords, 0, program.length, bytes, PACKET_OFFSET, 1500, length, packed);
+    resetMetadata();
+    expectVerdict('wasm', compiled(PACKET_OFFSET, 1500, length), verdict, length);
+    resetMetadata();
+    const count = fused(PACKET_OFFSET, 1500, length, RESULT_OFFSET);
+    if (count > 1 || (count === 1 && words[RESULT_OFFSET / 4] !== 1)) throw new Error('a match of no filter');
+    expectVerdict('fused wasm', count === 1 ? words[RESULT_OFFSET / 4 + 1] : 0, verdict, length);
+  }
+}
+
+function expectVerdict(engine, actual, expected, length) {
+  if (actual === expected) return;
+  throw new Error(`${engine} says ${actual}, the interpreter ${expected}, for ${length} bytes of the packet`);
 }
 
 function resetMetadata() {

@@ -24,6 +24,7 @@ export const noRealDevices: string | undefined = (() => {
       reason = '/dev/net/tun cannot be opened';
     }
   }
+  if (reason && process.env.REQUIRE_REAL) throw new Error(`tests on real devices cannot run: ${reason}`);
   if (reason) process.stderr.write(`SKIPPED: tests on real devices (${reason})\n`);
   return reason;
 })();

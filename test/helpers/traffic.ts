@@ -6,6 +6,7 @@ import type { RunningLab } from './real.ts';
 
 /** The exit status of a process; null when a signal ended it. */
 export function exit(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(child.exitCode);
   return new Promise((resolve) => child.on('exit', resolve));
 }
 

@@ -69,7 +69,7 @@ describe('conservation', () => {
         let nowNs = 0;
         arrivals.forEach(({ gapNs, length }, frame) => {
           nowNs += gapNs;
-          timers.run(nowNs, 1e6);
+          timers.run(nowNs);
           if (frame === Math.floor(arrivals.length / 2)) direction.set({ ...CLEAR_LINK, ...after }, nowNs);
           offer(frame, length, nowNs);
         });
@@ -77,7 +77,7 @@ describe('conservation', () => {
           DROP_REASONS.reduce((sum, each) => sum + counters[dropCounter(each)]!, 0);
         expect(counters[OFFERED_FRAMES]).toBe(arrivals.length);
         expect(counters[DELIVERED_FRAMES]! + dropped()).toBe(released.length);
-        timers.run(Number.MAX_VALUE, 1e6);
+        timers.run(Number.MAX_VALUE);
         expect(counters[DELIVERED_FRAMES]! + dropped()).toBe(arrivals.length);
         // Each frame ends exactly once.
         expect(released.toSorted((a, b) => a - b)).toEqual(arrivals.map((_, frame) => frame));
@@ -95,7 +95,7 @@ describe('delay', () => {
     const rounds = 40;
     for (let round = 0; round < rounds; round++) {
       for (let frame = 0; frame < 250; frame++) offer(frame, 100, 0);
-      timers.run(1e12, 1e6);
+      timers.run(1e12);
       for (const { atNs } of delivered.splice(0)) buckets[Math.floor((atNs - 8e6) / 0.4e6)]!++;
     }
     const expected = (rounds * 250) / 10;
@@ -107,7 +107,7 @@ describe('delay', () => {
   it('keeps the order of frames without jitter', () => {
     const { timers, delivered, offer } = setUp({ delayNs: 10e6 });
     for (let frame = 0; frame < 100; frame++) offer(frame, 100, 0);
-    timers.run(10e6, 1e6);
+    timers.run(10e6);
     expect(delivered.map((each) => each.frame)).toEqual(Array.from({ length: 100 }, (_, i) => i));
   });
 });
@@ -137,7 +137,7 @@ describe('rate', () => {
   it('holds exactly over time however late the timers run', () => {
     const { timers, delivered, offer } = setUp({ rateBitsPerSecond: 50e6, limitBytes: 1e6 });
     for (let frame = 0; frame < 500; frame++) offer(frame, 1250, 0); // 200 µs each
-    for (let nowNs = 0; nowNs < 0.2e9; nowNs += 777_777) timers.run(nowNs, 1e6);
+    for (let nowNs = 0; nowNs < 0.2e9; nowNs += 777_777) timers.run(nowNs);
     expect(delivered.map((each) => each.atNs)).toEqual(
       Array.from({ length: 500 }, (_, i) => (i + 1) * 200_000),
     );
@@ -147,7 +147,7 @@ describe('rate', () => {
     const { timers, delivered, direction, offer } = setUp({ rateBitsPerSecond: 1000 });
     for (let frame = 0; frame < 5; frame++) offer(frame, 1000, 0);
     direction.set(CLEAR_LINK, 1e6);
-    timers.run(1e6, 1e6);
+    timers.run(1e6);
     expect(delivered).toEqual([0, 1, 2, 3, 4].map((frame) => ({ frame, atNs: 1e6 })));
   });
 });

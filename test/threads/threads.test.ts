@@ -1,4 +1,5 @@
 /** The lock and the bpf_if on real threads over shared memory. */
+import { spawn } from 'node:child_process';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import {
@@ -81,6 +82,47 @@ describe('the mutex', () => {
     await start(1, 'count', { word, times: 10 }).done;
     await lockAsync(arena, word, CONTROL_THREAD);
     expect(arena.i32[arena.heap / 4]).toBe(10);
+  });
+});
+
+describe('a thread that waits for the lock', () => {
+  it('is woken when it is given back, not only when it looks again', async () => {
+    const { arena, start } = setUp(1);
+    const word = arena.bpfIfWord(0);
+    const waits: number[] = [];
+    for (let round = 0; round < 5; round++) {
+      Atomics.store(arena.i32, arena.threadWord(FIRST_WORKER, THREAD_STATE), THREAD_ALIVE);
+      await lockAsync(arena, word, CONTROL_THREAD);
+      const { done } = start(0, 'count', { word, times: 1 });
+      // The waiter has marked the word, and has begun to sleep shortly after.
+      while ((arena.i32[word]! & 0x10000) === 0) await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      const before = performance.now();
+      unlock(arena, word);
+      while (arena.i32[arena.heap / 4] === round) await new Promise((resolve) => setImmediate(resolve));
+      waits.push(performance.now() - before);
+      await done;
+    }
+    // Looking again takes 100 ms.
+    expect(waits.sort((a, b) => a - b)[2]).toBeLessThan(50);
+  });
+});
+
+describe('the threads of a data plane', () => {
+  it('do not keep a process from ending', async () => {
+    const script = `
+      const { Arena } = await import('${ROOT}/dist/src/arena/arena.js');
+      const { ThreadHost } = await import('${ROOT}/dist/src/engine/threads.js');
+      const arena = Arena.create({ workers: 2, interfaces: 1, directions: 1, descriptors: 1, slotsPerWorker: 4, slotBytes: 2048, heapBytes: 4096 });
+      const host = new ThreadHost(arena, { onInterfacesChanged() {}, onFailure() {} });
+      await host.send(0, []);
+      setTimeout(() => process.exit(7), 200);
+    `;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' });
+    const timer = setTimeout(() => child.kill('SIGKILL'), 8_000);
+    const status = await new Promise((resolve) => child.on('exit', resolve));
+    clearTimeout(timer);
+    expect(status).toBe(7);
   });
 });
 

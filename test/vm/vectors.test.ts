@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { Program } from '../../vm/index.ts';
 import { ENGINES } from './helpers/engines.ts';
 import { bytes } from './helpers/frames.ts';
-import { fromRows, hasVectors, type InstructionRows, readVectors } from './helpers/vectors.ts';
+import { prepareFused } from './helpers/fused.ts';
+import { fromRows, hasVectors, type InstructionRows, readCorpus, readVectors } from './helpers/vectors.ts';
 
 type FreebsdRow = {
   id: string;
@@ -45,3 +46,34 @@ describe.runIf(hasVectors('netbsd-bpfjit.jsonl'))("NetBSD's bpfjit vectors", () 
     }
   });
 });
+
+type CompiledRow = { linkType: string; expr: string; linuxext: string; insns: InstructionRows };
+
+describe.runIf(hasVectors('pcap-filter-accept.jsonl') && hasVectors('corpus-en10mb.pcap'))(
+  'programs that libpcap compiles, over the capture corpus',
+  () => {
+    const programs = readVectors<CompiledRow>('pcap-filter-accept.jsonl')
+      .filter(({ linkType, linuxext }) => linkType === 'EN10MB' && linuxext === '')
+      .map(({ insns }) => Program.from(fromRows(insns), { backwardJumps: true }));
+    const corpus = readCorpus('corpus-en10mb.pcap');
+
+    it('have the same verdicts in both engines', () => {
+      const [interpreter, wasm] = ENGINES.map(({ prepare }) => programs.map(prepare));
+      for (const [i, run] of interpreter!.entries()) {
+        const differing = corpus.findIndex(
+          ({ bytes: data, wireLength }) => run(data, wireLength) !== wasm![i]!(data, wireLength),
+        );
+        expect(differing, `program ${i}`).toBe(-1);
+      }
+    });
+
+    it('have the same verdicts fused, all at once', () => {
+      const fused = prepareFused(programs);
+      const alone = programs.map((program) => ENGINES[0]!.prepare(program));
+      expect(programs.length).toBeGreaterThan(200);
+      for (const { bytes: data, wireLength } of corpus) {
+        expect(fused(data, wireLength)).toEqual(alone.map((run) => run(data, wireLength)));
+      }
+    });
+  },
+);

@@ -9,8 +9,8 @@
  */
 
 import { BPF_A, BPF_JEQ, BPF_RET, BPF_X, type Instruction } from '../instruction.ts';
-import { ACCEPT_ALL } from '../interpreter.ts';
 import type { Program } from '../program.ts';
+import { ACCEPT_ALL } from '../run-program.ts';
 import type { ExpressionTable } from './expression.ts';
 import { advance, INITIAL_STATE, type State } from './symbolic.ts';
 

@@ -25,7 +25,7 @@ import {
   type Dialect,
   type Instruction,
 } from '../instruction.ts';
-import { REWIND_LIMIT } from '../interpreter.ts';
+import { type BackwardJumps, emitJumpBack, openLoop } from './backward-jumps.ts';
 import { liveRegisters, reachableFrom, successors, unswappedSizes } from './flow.ts';
 import { type Label, OP } from './function-builder.ts';
 import { emitLookup } from './lookup.ts';
@@ -292,32 +292,4 @@ class Body {
     emitBody(this.#target, this.#shape, entry, this.#emitVerdict);
     pool.returnRegisters(registers);
   }
-}
-
-/** The loop around a body whose jumps go back: `resume` says where it starts, 0 at its entry, else `targets[n-1]`. */
-type BackwardJumps = {
-  readonly label: Label;
-  readonly resume: number;
-  readonly rewound: number;
-  readonly targets: readonly number[];
-};
-
-function openLoop({ f, pool }: Target, targets: readonly number[]): BackwardJumps {
-  const resume = pool.takeI32();
-  const rewound = pool.takeI32();
-  return { label: f.loop(), resume, rewound, targets };
-}
-
-/** Counts what the jump goes back over, rejects beyond the limit, else starts the loop again at `target`. */
-function emitJumpBack({ f }: Target, loop: BackwardJumps, target: number, pc: number, exit: Label): void {
-  f.get(loop.rewound);
-  f.i32(pc + 1 - target);
-  f.op(OP.i32Add);
-  f.tee(loop.rewound);
-  f.i32(REWIND_LIMIT);
-  f.op(OP.i32GtU);
-  f.brIf(exit);
-  f.i32(loop.targets.indexOf(target) + 1);
-  f.set(loop.resume);
-  f.br(loop.label);
 }

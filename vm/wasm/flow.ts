@@ -45,21 +45,12 @@ export function isAncillary({ code, k }: Instruction): boolean {
   return (code & 0xe7) === (BPF_LD | BPF_ABS) && k >= SKF_AD_OFF;
 }
 
-/** Reachable instructions from `entry`, in order. */
+/** Reachable instructions from `entry`, in order. Takes time in proportion to their number, not the program's. */
 export function reachableFrom(instructions: readonly Instruction[], entry: number): number[] {
-  const seen = new Uint8Array(instructions.length);
-  const pending = [entry];
-  seen[entry] = 1;
-  for (let pc = pending.pop(); pc !== undefined; pc = pending.pop()) {
-    for (const next of successors(instructions[pc]!, pc)) {
-      if (seen[next] === 1) continue;
-      seen[next] = 1;
-      pending.push(next);
-    }
-  }
-  const order: number[] = [];
-  for (const [pc, flag] of seen.entries()) if (flag === 1) order.push(pc);
-  return order;
+  const seen = new Set([entry]);
+  // A set yields what is added to it while it is walked.
+  for (const pc of seen) for (const next of successors(instructions[pc]!, pc)) seen.add(next);
+  return [...seen].sort((a, b) => a - b);
 }
 
 /** Registers that an instruction reads and writes, as bits. */

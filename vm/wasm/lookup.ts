@@ -5,6 +5,8 @@
 
 import { type FunctionBuilder, type Label, OP } from './function-builder.ts';
 
+/** Slots of the largest jump table; V8 takes 65,520. */
+const MAXIMUM_SLOTS = 1 << 15;
 /** Up to this many constants are compared one after the other. */
 const LINEAR_MAXIMUM = 6;
 
@@ -79,7 +81,7 @@ function emitTable(
 function denseSlots(f: FunctionBuilder, value: number, constants: readonly number[]): Slots | undefined {
   const smallest = constants.reduce((a, b) => Math.min(a, b));
   const span = constants.reduce((a, b) => Math.max(a, b)) - smallest + 1;
-  if (span > 2 * constants.length + 16) return undefined;
+  if (span > Math.min(2 * constants.length + 16, MAXIMUM_SLOTS)) return undefined;
   const slots: number[][] = Array.from({ length: span }, () => []);
   for (const [index, constant] of constants.entries()) slots[constant - smallest]!.push(index);
   const pushIndex = (): void => {
@@ -95,7 +97,7 @@ const MULTIPLIERS = Array.from({ length: 16 }, (_, i) => (Math.imul(0x9e3779b1, 
 
 /** Slots chosen by the top bits of the value times a constant, the one of several with the shortest chains. */
 function hashSlots(f: FunctionBuilder, value: number, constants: readonly number[]): Slots {
-  const bits = Math.ceil(Math.log2(constants.length)) + 1;
+  const bits = Math.min(Math.ceil(Math.log2(constants.length)) + 1, Math.log2(MAXIMUM_SLOTS));
   const shift = 32 - bits;
   let multiplier = MULTIPLIERS[0]!;
   let shortest = constants.length + 1;

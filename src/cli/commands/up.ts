@@ -8,6 +8,7 @@ import type { DaemonInfo } from '../../daemon/daemon.ts';
 import { ensureStateDirectory } from '../../lab/state.ts';
 import { DEFAULT_METRICS_ADDRESS, parseMetricsAddress } from '../../metrics/http.ts';
 import { jsonOption, wholeNumber } from '../arguments.ts';
+import { whenPipeBreaks } from '../broken-pipe.ts';
 import type { Context } from '../context.ts';
 import { CliError, explain } from '../errors.ts';
 
@@ -33,7 +34,7 @@ export function upCommand(context: Context): Command {
     .argument('<lab.yaml>', 'lab file')
     .option('-d, --detach', 'run in the background; returns when the lab is up')
     .option('--metrics <host:port>', 'where to serve Prometheus metrics, or off', DEFAULT_METRICS_ADDRESS)
-    .option('--workers <n>', 'data-plane threads, instead of what the lab file says', wholeNumber(1))
+    .option('--workers <n>', 'data-plane threads, instead of what the lab file says', wholeNumber(1, 64))
     .addOption(new Option('--log-level <level>', 'how much to log').choices(LOG_LEVELS).default('info'))
     .addOption(jsonOption('print process id, socket and metrics address as JSON once the lab is up'))
     .addHelpText(
@@ -55,12 +56,15 @@ Examples:
 async function runHere(context: Context, labFile: string, options: UpOptions): Promise<void> {
   const { runDaemon } = await import('../../daemon/daemon.ts');
   const { metrics, workers, logLevel } = options;
+  const stop = new AbortController();
+  whenPipeBreaks(() => stop.abort(new Error('nobody reads the output any more')));
   try {
     context.exitStatus = await runDaemon({
       labFile,
       socket: context.socketPath,
       metrics,
       logLevel,
+      stop: stop.signal,
       ...(workers === undefined ? {} : { workers }),
       onReady: (info) => {
         tellStarter({ ready: info });

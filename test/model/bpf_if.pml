@@ -1,0 +1,383 @@
+/*
+ * The bpf_if and the life of its descriptors (src/bpf/bpf-if.ts, descriptor-table.ts, descriptor.ts, fuser.ts,
+ * src/daemon/registry.ts): workers show frames of one interface to whoever is attached, while the control thread
+ * attaches, detaches, frees and uses memory again, compiles filters, and takes the interface away. A worker may die
+ * at any step, also with the lock.
+ *
+ * Proven of it (README.md says how each is checked):
+ *   - no use of a descriptor that was freed; no delivery after detach() returned;
+ *   - no lost attach: a frame that begins after attach() returned and ends before detach() begins is delivered,
+ *     exactly once;
+ *   - removal is safe: nothing is attached after retire() returned, nothing is left when detachAll() has;
+ *   - the list is whole whenever the control thread holds the lock, whoever died with it before;
+ *   - no deadlock.
+ *
+ * The lock is one step here; that it is a lock is what mutex.pml shows. What happens inside the buffers of one
+ * descriptor is in buffers.pml. Mutations, each of which must fail: see model.test.ts.
+ */
+
+#ifndef TAPPERS
+#define TAPPERS 2
+#endif
+#ifndef FRAMES
+#define FRAMES 2        /* per tapper */
+#endif
+#ifndef CLIENTS
+#define CLIENTS 2       /* tasks that attach and close */
+#endif
+#ifndef CYCLES
+#define CYCLES 1        /* how often each */
+#endif
+#ifndef SLOTS
+#define SLOTS 2         /* descriptor records; fewer than CLIENTS * CYCLES, so that they are used again */
+#endif
+
+#define NOBODY 0
+#define CONTROL 1
+#define FIRST_WORKER 2
+#define BIT(slot) (1 << (slot))
+
+/* Shared memory: bpf/layout.ts. A slot is a descriptor number + 1; 0 is none. */
+byte lockOwner = NOBODY;                /* IF_LOCK */
+byte head = 0;                          /* IF_HEAD */
+byte generation = 0;                    /* IF_GENERATION */
+byte version = 0;                       /* IF_VERSION */
+byte next[SLOTS + 1];                   /* D_NEXT */
+byte previous[SLOTS + 1];               /* D_PREVIOUS */
+bool dead[FIRST_WORKER + TAPPERS];      /* THREAD_STATE == THREAD_DEAD */
+
+/* The control thread's own memory. */
+bool eventLoop = false;                 /* a task of the control thread runs; it gives way only at an await */
+bool attachedField[SLOTS + 1];          /* Descriptor #attached of the object that has the slot */
+byte object[SLOTS + 1];                 /* which Descriptor object that is */
+byte postedVersion = 0;                 /* what FilterFuser has sent last: CompiledModule */
+byte postedSet = 0;
+
+/* Not in the program: what is proven about it. */
+bool allocated[SLOTS + 1];              /* record, buffers and filter are a descriptor's; #freeSlots has the others */
+bool detachReturned[SLOTS + 1];
+bool steady[SLOTS + 1];                 /* attach() has returned and detach() not begun */
+bool retireReturned = false;
+byte must[FIRST_WORKER + TAPPERS];      /* who is to get the frame that this worker has in hand */
+byte got[FIRST_WORKER + TAPPERS];       /* who got it */
+hidden byte each;
+bool stop[FIRST_WORKER + TAPPERS];      /* the worker is to die before its next step */
+
+/* lock(), lockAsync(): free, or its owner is dead */
+#define LOCK_IS_FREE (lockOwner == NOBODY || dead[lockOwner])
+
+/* An await of the control thread: other tasks run. Then this one goes on. */
+inline leaveLoop() { eventLoop = false }
+inline enterLoop() { atomic { !eventLoop -> eventLoop = true } }
+
+/*
+ * withBpfIf(): the task gives way until it has the lock, and goes on with it in the same turn. AWAIT_WITH_LOCK is
+ * what an `await lockAsync()` before the critical section amounts to: other tasks run while the lock is held.
+ */
+inline withBpfIf()
+{
+	leaveLoop();
+#ifdef AWAIT_WITH_LOCK
+	atomic { LOCK_IS_FREE -> lockOwner = CONTROL };
+	enterLoop();
+#else
+	atomic { !eventLoop && LOCK_IS_FREE -> eventLoop = true; lockOwner = CONTROL };
+#endif
+	checkList()
+}
+
+inline unlock() { lockOwner = NOBODY }
+
+/* The list as a task of the control thread finds it: doubly linked, with an end, holding just what is attached. */
+inline checkList()
+{
+	d_step {
+		at = head; before = 0; members = 0; expected = 0;
+		do
+		:: at != 0 ->
+			assert(allocated[at] && previous[at] == before && !(members & BIT(at)));
+			members = members | BIT(at);
+			before = at;
+			at = next[at]
+		:: else -> break
+		od;
+		for (at : 1 .. SLOTS) {
+			expected = expected | (attachedField[at] -> BIT(at) : 0)
+		}
+		assert(members == expected)
+	}
+}
+hidden byte at, before, members, expected;
+
+/* A tapper touches a descriptor's record, filter or buffer. */
+inline use(slot)
+{
+	assert(allocated[slot]);                /* no use after free */
+	assert(!detachReturned[slot])           /* no delivery after detach() returned */
+}
+
+/* The filter runs and the frame is stored: runProgram(), catchPacket(). It takes a while. */
+inline deliver(slot)
+{
+	use(slot);
+	d_step { use(slot); assert(!(got[self] & BIT(slot))); got[self] = got[self] | BIT(slot) }
+}
+
+/* A worker: DataPlane #received() (src/engine/data-plane.ts), once per frame. */
+proctype Tapper(byte self)
+{
+	byte frame, slot, following;
+	byte compiledVersion, compiledSet;      /* CompiledFilters; version 0 for none */
+
+	{
+	do
+	:: frame == FRAMES -> break
+	:: else ->
+#ifdef INLINE_PLANE
+		enterLoop();                    /* engine/inline.ts: a data plane in the control thread */
+#endif
+		/* DataPlane.install(), between two frames; or not yet */
+		if
+		:: d_step { postedVersion != compiledVersion ->
+			compiledVersion = postedVersion; compiledSet = postedSet }
+		:: true
+		fi;
+
+		d_step {
+			got[self] = 0;
+			for (each : 1 .. SLOTS) { must[self] = must[self] | (steady[each] -> BIT(each) : 0) }
+		};
+
+		/* bpfPeersPresent() */
+		if
+		:: head == 0 -> goto shown
+		:: else
+		fi;
+
+		/* bpfTap() */
+#ifndef TAP_WITHOUT_LOCK
+		atomic { LOCK_IS_FREE -> lockOwner = self };
+#endif
+		if
+#ifdef NO_VERSION_CHECK
+		:: compiledVersion != 0 ->
+#else
+		:: compiledVersion != 0 && compiledVersion == version ->
+#endif
+			/* matchCompiled(): the worker's own list of descriptors */
+			for (slot : 1 .. SLOTS) {
+				if
+				:: compiledSet & BIT(slot) -> deliver(slot)
+				:: else
+				fi
+			}
+		:: else ->
+			slot = head;
+			do
+			:: slot == 0 -> break
+			:: else ->
+				d_step { use(slot); following = next[slot] };
+				deliver(slot);
+				slot = following
+			od
+		fi;
+#ifndef TAP_WITHOUT_LOCK
+		unlock();
+#endif
+shown:		skip;
+		d_step {
+			assert((must[self] & ~got[self]) == 0);         /* no lost attach */
+			must[self] = 0; got[self] = 0; slot = 0; following = 0;
+			frame++
+		}
+#ifdef INLINE_PLANE
+		; leaveLoop()
+#endif
+	od
+	} unless { stop[self] -> goto dies };
+	goto over;
+
+	/* 'exit' of the worker (src/engine/threads.ts) */
+dies:	atomic { must[self] = 0; got[self] = 0; dead[self] = true };
+over:	skip
+}
+
+/* detach() is about to begin: frames from here on need not be delivered. */
+inline detachBegins(slot)
+{
+	d_step {
+		steady[slot] = false;
+		for (each : FIRST_WORKER .. FIRST_WORKER + TAPPERS - 1) { must[each] = must[each] & ~BIT(slot) }
+	}
+}
+
+/* Descriptor #detach(), of the object `which` that has or had the slot */
+inline detachDescriptor(slot, which)
+{
+	detachBegins(slot);
+#ifdef DETACH_WITHOUT_LOCK
+	leaveLoop();
+	enterLoop();
+#else
+	withBpfIf();
+#endif
+	if
+	:: object[slot] == which && attachedField[slot] ->
+		/* bpf-if.ts detach() */
+		if
+		:: previous[slot] != 0 -> next[previous[slot]] = next[slot]
+		:: else -> head = next[slot]
+		fi;
+		if
+		:: next[slot] != 0 -> previous[next[slot]] = previous[slot]
+		:: else
+		fi;
+		next[slot] = 0;
+		previous[slot] = 0;
+		version++;
+		attachedField[slot] = false
+	:: else
+	fi;
+	/* wakeReader(): harmless when the slot is somebody else's by now; see buffers.pml */
+#ifndef DETACH_WITHOUT_LOCK
+	unlock();
+#endif
+	if
+	:: object[slot] == which -> detachReturned[slot] = true
+	:: else
+	fi
+}
+
+/* A task of the control thread: DescriptorTable.attach(), later Descriptor.close(). */
+proctype Client()
+{
+	byte slot, cycle, mine;
+	bool there;
+
+	for (cycle : 1 .. CYCLES) {
+		/* DescriptorTable #reserve(), new Descriptor(): takes room and fills the record */
+		enterLoop();
+		d_step {
+			slot = 0;
+			for (each : 1 .. SLOTS) {
+				if
+				:: slot == 0 && !allocated[each] -> slot = each
+				:: else
+				fi
+			};
+			if
+			:: slot != 0 ->
+				allocated[slot] = true;
+				detachReturned[slot] = false;
+				object[slot]++;
+				mine = object[slot];
+				for (each : FIRST_WORKER .. FIRST_WORKER + TAPPERS - 1) { got[each] = got[each] & ~BIT(slot) }
+			:: else
+			fi
+		};
+		if
+		:: slot == 0 -> leaveLoop(); goto over          /* ENOBUFS */
+		:: else
+		fi;
+#ifdef COMPARE_BEFORE_LOCK
+		there = (generation == 0);
+#endif
+		withBpfIf();
+		/* generationOf() against the one in the registry entry */
+#ifdef NO_GENERATION
+		there = true;
+#elif !defined(COMPARE_BEFORE_LOCK)
+		there = (generation == 0);
+#endif
+		if
+		:: !there ->
+			unlock();
+			allocated[slot] = false;                /* #unreserve(), ENXIO */
+			leaveLoop();
+			goto over
+		:: else
+		fi;
+
+		/* bpf-if.ts attach() */
+		assert(!retireReturned);
+		next[slot] = head;
+		previous[slot] = 0;
+		if
+		:: head != 0 -> previous[head] = slot
+		:: else
+		fi;
+		version++;
+		head = slot;
+		attachedField[slot] = true;
+		unlock();
+		steady[slot] = true;
+		leaveLoop();
+
+		/* Descriptor.close(), at any later time */
+		enterLoop();
+#ifdef FREE_BEFORE_DETACH
+		allocated[slot] = false;
+#endif
+		detachDescriptor(slot, mine);
+		allocated[slot] = false;                        /* Heap.free(), DescriptorTable #forget() */
+		leaveLoop()
+	};
+over:	skip
+}
+
+/* Emulator #retire(): Registry.retire(), then DescriptorTable.detachAll(). */
+proctype Removal()
+{
+	byte slot;
+	byte copy[SLOTS + 1];           /* [...this.on(interfaceIndex)] */
+
+	enterLoop();
+	withBpfIf();
+	generation++;                   /* bpf-if.ts retire() */
+	unlock();
+	retireReturned = true;
+	d_step {
+		for (each : 1 .. SLOTS) { copy[each] = (attachedField[each] -> object[each] : 0) }
+	};
+	for (slot : 1 .. SLOTS) {
+		if
+		:: copy[slot] != 0 -> detachDescriptor(slot, copy[slot])         /* interfaceGone() */
+		:: else
+		fi
+	};
+	assert(head == 0);
+	leaveLoop()
+}
+
+/* FilterFuser #fuse(), at any times: list and version are read in one turn of the event loop. */
+proctype Fuser()
+{
+	byte round;
+
+	for (round : 1 .. 2) {
+		enterLoop();
+		d_step {
+			postedSet = 0;
+			for (each : 1 .. SLOTS) { postedSet = postedSet | (attachedField[each] -> BIT(each) : 0) };
+			postedVersion = (postedSet != 0 -> version : 0)
+		};
+		leaveLoop()
+	}
+}
+
+init
+{
+	atomic {
+		for (each : 1 .. TAPPERS) { run Tapper(FIRST_WORKER + each - 1) };
+		for (each : 1 .. CLIENTS) { run Client() };
+		run Removal();
+		run Fuser()
+	};
+#ifndef INLINE_PLANE
+	/* One worker dies, between any two steps; or none does. */
+	if
+	:: stop[FIRST_WORKER] = true
+	:: true
+	fi
+#endif
+}
