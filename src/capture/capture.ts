@@ -11,7 +11,7 @@
 import type { Writable } from 'node:stream';
 import { setImmediate as eventLoopTurn } from 'node:timers/promises';
 import { RECORD_HEADER } from '../bpf/record.ts';
-import type { DescriptorHandle } from '../daemon/contract.ts';
+import type { DescriptorHandle } from '../bpf/types.ts';
 import { openCaptureFile } from './capture-file.ts';
 import { type CaptureFormat, encoder } from './formats.ts';
 import { Subscriber, type SubscriberStatus } from './subscriber.ts';

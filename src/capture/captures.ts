@@ -1,5 +1,5 @@
 /** The captures of a daemon: one for each descriptor somebody reads, forgotten when the descriptor is closed. */
-import type { DescriptorHandle } from '../daemon/contract.ts';
+import type { DescriptorHandle } from '../bpf/types.ts';
 import { Capture } from './capture.ts';
 
 export class Captures {
