@@ -20,13 +20,19 @@
 #define TAPPERS 2
 #endif
 #ifndef FRAMES
-#define FRAMES 2        /* per tapper */
+#define FRAMES 1        /* per tapper */
 #endif
 #ifndef CLIENTS
 #define CLIENTS 2       /* tasks that attach and close */
 #endif
 #ifndef CYCLES
 #define CYCLES 1        /* how often each */
+#endif
+#ifndef REMOVALS
+#define REMOVALS 1      /* 1: the interface goes away, at any time */
+#endif
+#ifndef FUSES
+#define FUSES 0         /* how often the filters are compiled, at any times */
 #endif
 #ifndef SLOTS
 #define SLOTS 2         /* descriptor records; fewer than CLIENTS * CYCLES, so that they are used again */
@@ -46,8 +52,11 @@ byte next[SLOTS + 1];                   /* D_NEXT */
 byte previous[SLOTS + 1];               /* D_PREVIOUS */
 bool dead[FIRST_WORKER + TAPPERS];      /* THREAD_STATE == THREAD_DEAD */
 
-/* The control thread's own memory. */
-bool eventLoop = false;                 /* a task of the control thread runs; it gives way only at an await */
+/*
+ * The control thread's own memory. Its tasks give way to each other only at an await. A turn in which a task touches
+ * no shared memory is one step; the other turns hold `eventLoop`.
+ */
+bool eventLoop = false;
 bool attachedField[SLOTS + 1];          /* Descriptor #attached of the object that has the slot */
 byte object[SLOTS + 1];                 /* which Descriptor object that is */
 byte postedVersion = 0;                 /* what FilterFuser has sent last: CompiledModule */
@@ -66,20 +75,16 @@ bool stop[FIRST_WORKER + TAPPERS];      /* the worker is to die before its next 
 /* lock(), lockAsync(): free, or its owner is dead */
 #define LOCK_IS_FREE (lockOwner == NOBODY || dead[lockOwner])
 
-/* An await of the control thread: other tasks run. Then this one goes on. */
-inline leaveLoop() { eventLoop = false }
-inline enterLoop() { atomic { !eventLoop -> eventLoop = true } }
-
 /*
- * withBpfIf(): the task gives way until it has the lock, and goes on with it in the same turn. AWAIT_WITH_LOCK is
- * what an `await lockAsync()` before the critical section amounts to: other tasks run while the lock is held.
+ * withBpfIf(): the task gives way until it has the lock, and goes on with it in the same turn of the event loop.
+ * AWAIT_WITH_LOCK is what an `await lockAsync()` before the critical section amounts to: other tasks run while this
+ * one has the lock.
  */
 inline withBpfIf()
 {
-	leaveLoop();
 #ifdef AWAIT_WITH_LOCK
-	atomic { LOCK_IS_FREE -> lockOwner = CONTROL };
-	enterLoop();
+	atomic { !eventLoop && LOCK_IS_FREE -> lockOwner = CONTROL };
+	atomic { !eventLoop -> eventLoop = true };
 #else
 	atomic { !eventLoop && LOCK_IS_FREE -> eventLoop = true; lockOwner = CONTROL };
 #endif
@@ -87,6 +92,12 @@ inline withBpfIf()
 }
 
 inline unlock() { lockOwner = NOBODY }
+
+#if FUSES
+inline newVersion() { version++ }
+#else
+inline newVersion() { skip }            /* nobody compares it: fewer states */
+#endif
 
 /* The list as a task of the control thread finds it: doubly linked, with an end, holding just what is attached. */
 inline checkList()
@@ -134,17 +145,17 @@ proctype Tapper(byte self)
 	:: frame == FRAMES -> break
 	:: else ->
 #ifdef INLINE_PLANE
-		enterLoop();                    /* engine/inline.ts: a data plane in the control thread */
+		atomic { !eventLoop -> eventLoop = true };      /* engine/inline.ts: in the control thread */
 #endif
+#if FUSES
 		/* DataPlane.install(), between two frames; or not yet */
 		if
-		:: d_step { postedVersion != compiledVersion ->
+		:: atomic { postedVersion != compiledVersion ->
 			compiledVersion = postedVersion; compiledSet = postedSet }
 		:: true
 		fi;
-
-		d_step {
-			got[self] = 0;
+#endif
+		d_step {        /* The frame comes. */
 			for (each : 1 .. SLOTS) { must[self] = must[self] | (steady[each] -> BIT(each) : 0) }
 		};
 
@@ -162,7 +173,7 @@ proctype Tapper(byte self)
 #ifdef NO_VERSION_CHECK
 		:: compiledVersion != 0 ->
 #else
-		:: compiledVersion != 0 && compiledVersion == version ->
+		:: compiledVersion != 0 && compiledVersion == version ->        /* version 0: none compiled */
 #endif
 			/* matchCompiled(): the worker's own list of descriptors */
 			for (slot : 1 .. SLOTS) {
@@ -191,7 +202,7 @@ shown:		skip;
 			frame++
 		}
 #ifdef INLINE_PLANE
-		; leaveLoop()
+		; eventLoop = false
 #endif
 	od
 	} unless { stop[self] -> goto dies };
@@ -202,22 +213,24 @@ dies:	atomic { must[self] = 0; got[self] = 0; dead[self] = true };
 over:	skip
 }
 
-/* detach() is about to begin: frames from here on need not be delivered. */
+/* Descriptor #detach(), of the object `which` that has or had the slot; its first turn, up to the lock */
 inline detachBegins(slot)
 {
 	d_step {
-		steady[slot] = false;
+		!eventLoop ->
+		steady[slot] = false;           /* frames from here on need not be delivered */
 		for (each : FIRST_WORKER .. FIRST_WORKER + TAPPERS - 1) { must[each] = must[each] & ~BIT(slot) }
+#ifdef FREE_BEFORE_DETACH
+		; allocated[slot] = false
+#endif
 	}
 }
 
-/* Descriptor #detach(), of the object `which` that has or had the slot */
 inline detachDescriptor(slot, which)
 {
 	detachBegins(slot);
 #ifdef DETACH_WITHOUT_LOCK
-	leaveLoop();
-	enterLoop();
+	atomic { !eventLoop -> eventLoop = true };
 #else
 	withBpfIf();
 #endif
@@ -234,18 +247,21 @@ inline detachDescriptor(slot, which)
 		fi;
 		next[slot] = 0;
 		previous[slot] = 0;
-		version++;
+		newVersion();
 		attachedField[slot] = false
 	:: else
 	fi;
-	/* wakeReader(): harmless when the slot is somebody else's by now; see buffers.pml */
+	/* wakeReader(): also when the slot is somebody else's by now; buffers.pml shows that it does no harm */
+	d_step {
 #ifndef DETACH_WITHOUT_LOCK
-	unlock();
+		lockOwner = NOBODY;
 #endif
-	if
-	:: object[slot] == which -> detachReturned[slot] = true
-	:: else
-	fi
+		if
+		:: object[slot] == which -> detachReturned[slot] = true
+		:: else
+		fi;
+		eventLoop = false
+	}
 }
 
 /* A task of the control thread: DescriptorTable.attach(), later Descriptor.close(). */
@@ -256,9 +272,8 @@ proctype Client()
 
 	for (cycle : 1 .. CYCLES) {
 		/* DescriptorTable #reserve(), new Descriptor(): takes room and fills the record */
-		enterLoop();
 		d_step {
-			slot = 0;
+			!eventLoop ->
 			for (each : 1 .. SLOTS) {
 				if
 				:: slot == 0 && !allocated[each] -> slot = each
@@ -274,16 +289,16 @@ proctype Client()
 				for (each : FIRST_WORKER .. FIRST_WORKER + TAPPERS - 1) { got[each] = got[each] & ~BIT(slot) }
 			:: else
 			fi
+#ifdef COMPARE_BEFORE_LOCK
+			; there = (generation == 0)
+#endif
 		};
 		if
-		:: slot == 0 -> leaveLoop(); goto over          /* ENOBUFS */
+		:: slot == 0 -> goto over               /* ENOBUFS */
 		:: else
 		fi;
-#ifdef COMPARE_BEFORE_LOCK
-		there = (generation == 0);
-#endif
 		withBpfIf();
-		/* generationOf() against the one in the registry entry */
+		/* generationOf(), against the one in the registry's entry */
 #ifdef NO_GENERATION
 		there = true;
 #elif !defined(COMPARE_BEFORE_LOCK)
@@ -291,9 +306,8 @@ proctype Client()
 #endif
 		if
 		:: !there ->
-			unlock();
-			allocated[slot] = false;                /* #unreserve(), ENXIO */
-			leaveLoop();
+			d_step { lockOwner = NOBODY; eventLoop = false };
+			allocated[slot] = false;        /* #unreserve(), ENXIO */
 			goto over
 		:: else
 		fi;
@@ -306,21 +320,14 @@ proctype Client()
 		:: head != 0 -> previous[head] = slot
 		:: else
 		fi;
-		version++;
-		head = slot;
-		attachedField[slot] = true;
-		unlock();
-		steady[slot] = true;
-		leaveLoop();
+		newVersion();
+		d_step { head = slot; attachedField[slot] = true };
+		d_step { lockOwner = NOBODY; steady[slot] = true; eventLoop = false };
 
 		/* Descriptor.close(), at any later time */
-		enterLoop();
-#ifdef FREE_BEFORE_DETACH
-		allocated[slot] = false;
-#endif
 		detachDescriptor(slot, mine);
-		allocated[slot] = false;                        /* Heap.free(), DescriptorTable #forget() */
-		leaveLoop()
+		/* Heap.free(), DescriptorTable #forget() */
+		d_step { !eventLoop -> allocated[slot] = false; slot = 0; mine = 0; there = false }
 	};
 over:	skip
 }
@@ -331,13 +338,13 @@ proctype Removal()
 	byte slot;
 	byte copy[SLOTS + 1];           /* [...this.on(interfaceIndex)] */
 
-	enterLoop();
 	withBpfIf();
 	generation++;                   /* bpf-if.ts retire() */
-	unlock();
-	retireReturned = true;
 	d_step {
-		for (each : 1 .. SLOTS) { copy[each] = (attachedField[each] -> object[each] : 0) }
+		lockOwner = NOBODY;
+		retireReturned = true;
+		for (each : 1 .. SLOTS) { copy[each] = (attachedField[each] -> object[each] : 0) };
+		eventLoop = false
 	};
 	for (slot : 1 .. SLOTS) {
 		if
@@ -345,33 +352,38 @@ proctype Removal()
 		:: else
 		fi
 	};
-	assert(head == 0);
-	leaveLoop()
+	assert(head == 0)
 }
 
-/* FilterFuser #fuse(), at any times: list and version are read in one turn of the event loop. */
+#if FUSES
+/* FilterFuser #fuse(): list and version are read in one turn of the event loop. */
 proctype Fuser()
 {
 	byte round;
 
-	for (round : 1 .. 2) {
-		enterLoop();
+	for (round : 1 .. FUSES) {
 		d_step {
+			!eventLoop ->
 			postedSet = 0;
 			for (each : 1 .. SLOTS) { postedSet = postedSet | (attachedField[each] -> BIT(each) : 0) };
 			postedVersion = (postedSet != 0 -> version : 0)
-		};
-		leaveLoop()
+		}
 	}
 }
+#endif
 
 init
 {
 	atomic {
 		for (each : 1 .. TAPPERS) { run Tapper(FIRST_WORKER + each - 1) };
 		for (each : 1 .. CLIENTS) { run Client() };
+#if REMOVALS
 		run Removal();
-		run Fuser()
+#endif
+#if FUSES
+		run Fuser();
+#endif
+		skip
 	};
 #ifndef INLINE_PLANE
 	/* One worker dies, between any two steps; or none does. */

@@ -1,4 +1,5 @@
 /** `taplab filter run`: the packets of a capture that a filter accepts, shown, written or counted. */
+import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { linkTypeByNumber } from '../../../vm/compiler/index.ts';
 import type { Engine } from '../../../vm/index.ts';
@@ -23,6 +24,7 @@ type Options = {
 };
 
 const STDOUT = 1;
+const CAPTURE_NAME = /\.(?:pcap|pcapng|cap)$/;
 
 export function filterRunCommand(context: Context): Command {
   return new Command('run')
@@ -58,18 +60,30 @@ Examples:
     )
     .action(async (words: string[], options: Options) => {
       const path = words.at(-1)!;
-      if (words.length < 2) {
-        throw new CliError(
-          `a filter and a capture are needed, there is only "${path}"; for every packet say: taplab filter run '' ${path}`,
-          EXIT_USAGE,
-        );
-      }
+      requireOrder(words, path);
       requireOneUseOfStdout(options);
       const source = readFilter(words.slice(0, -1));
       requireFilter(source);
       const input = await openCapture(path);
       await run(context, source, input, options);
     });
+}
+
+/** The filter comes first, as in tcpdump's manual, but the capture is what one thinks of first. */
+function requireOrder(words: readonly string[], path: string): void {
+  if (words.length < 2) {
+    throw new CliError(
+      `a filter and a capture are needed, there is only "${path}"; for every packet say: taplab filter run '' ${path}`,
+      EXIT_USAGE,
+    );
+  }
+  const [first, ...others] = words;
+  if (CAPTURE_NAME.test(first!) && existsSync(first!) && !existsSync(path)) {
+    throw new CliError(
+      `the capture comes last: taplab filter run '${others.join(' ')}' ${first}`,
+      EXIT_USAGE,
+    );
+  }
 }
 
 function requireOneUseOfStdout({ write, count: countOnly, json }: Options): void {

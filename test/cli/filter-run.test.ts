@@ -1,0 +1,458 @@
+/** `taplab filter run`: captures in, packets out. */
+import { spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  linkSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { PassThrough, Writable } from 'node:stream';
+import { stripVTControlCharacters } from 'node:util';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { runCli } from '../../src/cli/run.ts';
+import { Terminal } from '../../src/cli/terminal.ts';
+import {
+  EN10MB,
+  type Outcome,
+  packetsOf,
+  pcap,
+  pcapng,
+  RAW,
+  taplab,
+  taplabOn,
+  udpFrame,
+  udpPacket,
+} from './filter-helper.ts';
+
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'taplab-filter-run-'));
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => vi.restoreAllMocks());
+
+function file(name: string, content: Uint8Array | string): string {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+function run(...args: string[]): Promise<Outcome> {
+  return taplab('filter', 'run', ...args);
+}
+
+const PORTS = [53, 80, 53, 443];
+const frames = PORTS.map((port) => ({ bytes: udpFrame(port) }));
+/** Interface 0 is Ethernet, 1 has no link header. */
+const mixed = pcapng(
+  [EN10MB, RAW],
+  PORTS.map((port, i) =>
+    i % 2 === 0
+      ? { interfaceId: 0, bytes: udpFrame(port), direction: 'in' as const }
+      : { interfaceId: 1, bytes: udpPacket(port), direction: 'out' as const },
+  ),
+);
+
+describe('shows', () => {
+  test('a line for each packet that matches on stdout, and the counts on stderr', async () => {
+    const path = file('lines.pcap', pcap(EN10MB, frames));
+    const { status, out, err } = await run('udp', 'port', '53', path);
+    expect(status).toBe(0);
+    const line = /^\d\d:\d\d:20\.123456 {8}46 {2}IP 198\.18\.0\.1\.40000 > 198\.18\.0\.2\.53: udp 4$/;
+    const lines = out.toString().trimEnd().split('\n');
+    expect(lines).toHaveLength(2);
+    for (const each of lines) expect(each).toMatch(line);
+    expect(err).toBe(`${path}: 2 of 4 packets match, 92 of 184 bytes\n`);
+  });
+
+  test('the direction where the capture has it, whatever the link type', async () => {
+    const { out } = await run('udp', file('mixed.pcapng', mixed));
+    const words = out
+      .toString()
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(/\s+/).slice(1, 4).join(' '));
+    expect(words).toEqual(['in 46 IP', 'out 32 IP', 'in 46 IP', 'out 32 IP']);
+  });
+
+  test.each<[string, number, number[]]>([
+    ['NULL', 0, [2, 0, 0, 0]],
+    ['LOOP', 108, [0, 0, 0, 2]],
+    ['IPV4', 228, []],
+    ['LINUX_SLL', 113, [0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, 8, 0]],
+    ['LINUX_SLL2', 276, [8, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0]],
+  ])('what %s packets hold', async (_name, linkType, header) => {
+    const bytes = Uint8Array.of(...header, ...udpPacket(53));
+    const { out } = await run('udp port 53', file('other.pcap', pcap(linkType, [{ bytes }])));
+    expect(out.toString()).toContain('IP 198.18.0.1.40000 > 198.18.0.2.53: udp 4\n');
+  });
+
+  test('a packet that is no IP by its link type', async () => {
+    const bytes = Uint8Array.of(0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, 0x88, 0xcc, 0, 0);
+    const { out } = await run('', file('lldp.pcap', pcap(113, [{ bytes }, { bytes: bytes.subarray(0, 3) }])));
+    expect(out.toString().match(/link type LINUX_SLL\n/g)).toHaveLength(2);
+  });
+});
+
+describe('counts', () => {
+  test('only the packets that match with --count', async () => {
+    const { out, err } = await run('udp port 53', file('count.pcap', pcap(EN10MB, frames)), '--count');
+    expect([out.toString(), err]).toEqual(['2\n', '']);
+  });
+
+  test.each(['wasm', 'interpreter'])('as JSON, by link type, with engine %s', async (engine) => {
+    const path = file('json.pcapng', mixed);
+    const { out, err } = await run('udp port 53 or udp port 80', path, '--json', '--engine', engine);
+    expect(err).toBe('');
+    expect(JSON.parse(out.toString())).toMatchObject({
+      capture: path,
+      format: 'pcapng',
+      engine,
+      packets: 4,
+      bytes: 2 * 46 + 2 * 32,
+      matchedPackets: 3,
+      matchedBytes: 2 * 46 + 32,
+      linkTypes: [
+        { linkType: EN10MB, name: 'EN10MB', packets: 2, matchedPackets: 2 },
+        { linkType: RAW, name: 'RAW', packets: 2, matchedPackets: 1 },
+      ],
+      output: null,
+    });
+  });
+
+  test('packets by their length on the wire, of which less may have been captured', async () => {
+    const path = file('cut-short.pcap', pcap(EN10MB, [{ bytes: udpFrame(53), wireLength: 1500 }]));
+    expect((await run('greater 1500', path, '--count')).out.toString()).toBe('1\n');
+    expect((await run('udp', path)).err).toContain('1,500 of 1,500 bytes');
+  });
+});
+
+describe('writes', () => {
+  test.each<[string, Uint8Array]>([
+    ['from-pcap.pcap', pcap(EN10MB, frames)],
+    ['from-pcap.pcapng', pcap(EN10MB, frames)],
+    ['from-pcap.cap', pcap(EN10MB, frames)],
+    ['from-pcap', pcap(EN10MB, frames)],
+    [
+      'from-pcapng.pcapng',
+      pcapng(
+        [EN10MB],
+        frames.map((frame) => ({ ...frame, interfaceId: 0 })),
+      ),
+    ],
+    [
+      'from-pcapng.pcap',
+      pcapng(
+        [EN10MB],
+        frames.map((frame) => ({ ...frame, interfaceId: 0 })),
+      ),
+    ],
+  ])('%s with the packets that match, unchanged', async (name, input) => {
+    const target = join(folder, name);
+    const { status, out, err } = await run('udp port 53', file('input', input), '-w', target);
+    expect([status, out.length]).toEqual([0, 0]);
+    expect(err).toMatch(/2 of 4 packets match.*; written to /);
+    const written = readFileSync(target);
+    const isPcapng = written.readUInt32LE(0) === 0x0a0d0d0a;
+    expect(isPcapng).toBe(name.endsWith('.pcapng'));
+    const wanted = packetsOf(input).filter((_, i) => PORTS[i] === 53);
+    const named = isPcapng ? {} : { interfaceName: undefined };
+    expect(packetsOf(written)).toEqual(wanted.map((packet) => ({ ...packet, ...named })));
+  });
+
+  test('interfaces, directions and flags of a pcapng file as they were', async () => {
+    const target = join(folder, 'interfaces.pcapng');
+    await run('udp port 53 or udp port 80', file('mixed.pcapng', mixed), '-w', target);
+    expect(packetsOf(readFileSync(target))).toEqual(packetsOf(mixed).slice(0, 3));
+  });
+
+  test('to stdout in the format of the input', async () => {
+    for (const input of [pcap(EN10MB, frames), mixed]) {
+      const { status, out } = await run('', file('stdout', input), '-w', '-');
+      expect(status).toBe(0);
+      expect(packetsOf(out)).toEqual(packetsOf(input));
+      expect(out.readUInt32LE(0)).toBe(input.readUInt32LE(0));
+    }
+  });
+
+  test.each([
+    ['none.pcap', RAW],
+    ['none.pcapng', RAW],
+  ])('%s even when no packet matches, with the link type of the input', async (name, linkType) => {
+    const target = join(folder, name);
+    for (const packets of [[], [{ bytes: udpPacket(53) }]]) {
+      const { status } = await run('udp port 1', file('raw.pcap', pcap(linkType, packets)), '-w', target);
+      expect(status).toBe(0);
+      const written = readFileSync(target);
+      expect(packetsOf(written)).toEqual([]);
+      const at = name.endsWith('.pcap') ? 20 : written.readUInt32LE(4) + 8;
+      expect(written.readUInt16LE(at)).toBe(linkType);
+    }
+  });
+
+  test('as much of a packet as the program keeps', async () => {
+    const target = join(folder, 'kept.pcap');
+    const program = file('keep.ddd', '1\n6 0 0 20\n');
+    await run(program, file('keep.pcap', pcap(EN10MB, frames)), '-w', target);
+    const kept = packetsOf(readFileSync(target));
+    expect(kept.map(({ bytes, wireLength }) => [bytes.length, wireLength])).toEqual(
+      PORTS.map(() => [20, 46]),
+    );
+  });
+
+  test('packets with the time stamp to the nanosecond, up to the last second that fits', async () => {
+    const packets = [0, 0xffffffff].map((seconds) => ({
+      bytes: udpFrame(53),
+      seconds,
+      nanoseconds: 999_999_999,
+    }));
+    const input = pcap(EN10MB, packets);
+    for (const name of ['late.pcap', 'late.pcapng']) {
+      await run('', file('late', input), '-w', join(folder, name));
+      expect(packetsOf(readFileSync(join(folder, name)))).toEqual(packetsOf(input));
+    }
+  });
+});
+
+describe('a large capture', () => {
+  const COUNT = 60_000;
+  const large = (): Buffer => {
+    const one = pcap(EN10MB, [{ bytes: udpFrame(53) }, { bytes: udpFrame(80) }]);
+    return Buffer.concat([one.subarray(0, 24), ...Array.from({ length: COUNT / 2 }, () => one.subarray(24))]);
+  };
+
+  test('goes through in chunks, no packet lost or doubled', async () => {
+    const path = file('large.pcap', large());
+    expect(statSync(path).size).toBeGreaterThan(3 << 20);
+    const target = join(folder, 'large.pcapng');
+    expect((await run('udp port 53', path, '-w', target)).err).toContain('30,000 of 60,000 packets match');
+    const { out } = await run('', target, '--count');
+    expect(out.toString()).toBe('30000\n');
+  });
+
+  test('waits for a slow reader of stdout, and keeps no more than a chunk for it', async () => {
+    let written = 0;
+    let mostWaiting = 0;
+    const out = new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        written += chunk.length;
+        mostWaiting = Math.max(mostWaiting, out.writableLength);
+        setTimeout(done, 20);
+      },
+    });
+    const args = ['filter', 'run', '', file('large.pcap', large()), '-w', '-'];
+    expect(await runCli(args, new Terminal(out, new PassThrough()))).toBe(0);
+    expect(written).toBe(large().length);
+    expect(mostWaiting).toBeLessThan(1.1 * (1 << 20));
+  });
+
+  test('shows progress where stderr is a terminal, and clears it', async () => {
+    let nowMs = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => {
+      nowMs += 1000;
+      return nowMs;
+    });
+    const path = file('large.pcap', large());
+    const args = ['filter', 'run', 'udp port 53', path, '--count'];
+    const { err } = await taplabOn({ err: true }, ...args);
+    expect(stripVTControlCharacters(err)).toMatch(/large\.pcap: \d+ %, [\d,]+ of [\d,]+ packets match/);
+    expect(err.endsWith('\r\u001b[K')).toBe(true);
+    expect((await taplab(...args)).err).toBe('');
+  });
+});
+
+describe('standard input', () => {
+  test.each([1, 7, 4096])('is read as -, in chunks of %d bytes', async (size) => {
+    const stdin = new PassThrough();
+    vi.spyOn(process, 'stdin', 'get').mockReturnValue(stdin as unknown as typeof process.stdin);
+    const finished = run('udp port 53', '-', '-w', '-');
+    for (let at = 0; at < mixed.length; at += size) stdin.write(mixed.subarray(at, at + size));
+    stdin.end();
+    const { status, out, err } = await finished;
+    expect([status, err]).toEqual([0, 'standard input: 2 of 4 packets match, 92 of 156 bytes\n']);
+    expect(packetsOf(out)).toHaveLength(2);
+  });
+
+  test('is refused when it is a terminal', async () => {
+    const stdin = Object.assign(new PassThrough(), { isTTY: true });
+    vi.spyOn(process, 'stdin', 'get').mockReturnValue(stdin as unknown as typeof process.stdin);
+    const { status, err } = await run('udp', '-');
+    expect(status).toBe(1);
+    expect(err).toMatch(/standard input is a terminal; pipe a capture into it/);
+  });
+});
+
+describe('a capture that is damaged', () => {
+  const whole = pcap(EN10MB, frames);
+  const RECORD = 16 + 46;
+
+  test('is filtered up to the damage, which is named with file and offset, and status 1', async () => {
+    const path = file('damaged.pcap', whole.subarray(0, whole.length - 5));
+    const target = join(folder, 'undamaged.pcap');
+    const { status, out, err } = await run('udp port 53', path, '-w', target);
+    expect([status, out.length]).toEqual([1, 0]);
+    const offset = 24 + 3 * RECORD;
+    expect(err).toBe(
+      `taplab: ${path}: at byte ${offset}: the file is cut short: it ends after ${RECORD - 5} bytes of a packet record; of the 3 packets before it 2 match\n`,
+    );
+    expect(packetsOf(readFileSync(target))).toEqual(packetsOf(whole).filter((_, i) => PORTS[i] === 53));
+  });
+
+  test.each<[string, Uint8Array, RegExp]>([
+    ['empty', new Uint8Array(0), /at byte 0: the file is empty/],
+    ['text', Buffer.from('hello, world'), /neither pcap nor pcapng: it begins with 68 65 6c 6c/],
+    ['short', whole.subarray(0, 3), /no capture: it has only 3 bytes/],
+    ['header', whole.subarray(0, 10), /cut short: it ends after 10 bytes of a file header/],
+    ['block', mixed.subarray(0, mixed.length - 4), /cut short.* of the 3 packets before it 3 match/],
+  ])('%s leaves an existing output alone unless packets were read', async (name, bytes, message) => {
+    const target = file('precious.pcapng', 'precious');
+    const { status, err } = await run('udp', file(name, bytes), '-w', target);
+    expect(status).toBe(1);
+    expect(err).toMatch(message);
+    expect(readFileSync(target).subarray(0, 8).toString() === 'precious').toBe(name !== 'block');
+  });
+});
+
+describe('mistakes', () => {
+  test('the capture itself is refused as output, under any name', async () => {
+    const path = file('self.pcap', pcap(EN10MB, frames));
+    symlinkSync(path, join(folder, 'symlink.pcap'));
+    linkSync(path, join(folder, 'link.pcap'));
+    const before = readFileSync(path);
+    for (const name of ['self.pcap', 'symlink.pcap', 'link.pcap', './sub/../self.pcap']) {
+      const { status, err } = await run('udp', path, '-w', join(folder, name));
+      expect(status).toBe(1);
+      expect(err).toMatch(/is the capture that is read; write to another file/);
+    }
+    expect(readFileSync(path)).toEqual(before);
+  });
+
+  test('a terminal is refused for captures', async () => {
+    const path = file('terminal.pcap', pcap(EN10MB, frames));
+    const { status, out, err } = await taplabOn({ out: true }, 'filter', 'run', 'udp', path, '-w', '-');
+    expect([status, out.length]).toEqual([1, 0]);
+    expect(err).toMatch(/not for terminals; write it to a file with -w/);
+  });
+
+  test('a pcap file cannot hold several link types, which is said when the second one comes', async () => {
+    const target = join(folder, 'several.pcap');
+    const { status, err } = await run('udp', file('mixed.pcapng', mixed), '-w', target);
+    expect(status).toBe(1);
+    expect(err).toMatch(
+      /several\.pcap: a pcap file holds one link type.*1 and 101; write to a \.pcapng file/,
+    );
+    expect(packetsOf(readFileSync(target))).toHaveLength(1);
+    // Those that match have one.
+    expect((await run('udp port 53', file('mixed.pcapng', mixed), '-w', target)).status).toBe(0);
+  });
+
+  test('an expression is compiled for the link types met, and says for which one it cannot be', async () => {
+    const path = file('mixed.pcapng', mixed);
+    const { status, err } = await run('ether host 02:00:00:00:00:01', path);
+    expect(status).toBe(1);
+    expect(err).toMatch(/mixed\.pcapng: packet 2: link type RAW: .*\n {2}ether host/);
+    const usb = file('usb.pcap', pcap(189, [{ bytes: udpPacket(53) }]));
+    expect((await run('udp', usb)).err).toMatch(
+      /usb\.pcap: packet 1: .*link type 189, only for EN10MB, .*give a program/,
+    );
+    expect((await run(file('all.ddd', '1\n6 0 0 96\n'), usb, '--count')).out.toString()).toBe('1\n');
+  });
+
+  test('an expression that only other link types have is taken', async () => {
+    const bytes = Uint8Array.of(0, 4, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, 8, 0, ...udpPacket(53));
+    const { status, out } = await run('outbound', file('sll.pcap', pcap(113, [{ bytes }])), '--count');
+    expect([status, out.toString()]).toEqual([0, '1\n']);
+  });
+
+  test('a filter is checked before the capture is opened', async () => {
+    const { err } = await run('udp prot 53', '/nonexistent.pcap');
+    expect(err).toMatch(/\n {2}udp prot 53\n {6}\^/);
+  });
+
+  test('a time stamp that cannot be written is refused', async () => {
+    const input = pcapng([EN10MB], [{ interfaceId: 0, bytes: udpFrame(53) }]);
+    // Whole seconds instead of nanoseconds: if_tsresol 0.
+    const at = input.indexOf(Buffer.from([9, 0, 1, 0, 9]));
+    input[at + 4] = 0;
+    const { status, err } = await run('udp', file('far.pcapng', input), '-w', join(folder, 'far.pcap'));
+    expect(status).toBe(1);
+    expect(err).toMatch(/far\.pcap: a packet was captured \d+ seconds after 1970/);
+    expect((await run('udp', join(folder, 'far.pcapng'))).out.toString()).toMatch(/^--:--:--/);
+  });
+
+  test.each<[string[], number, RegExp]>([
+    [['udp', '/nonexistent.pcap'], 1, /^taplab: capture file \/nonexistent\.pcap does not exist\n$/],
+    [['udp', '.'], 1, /capture file \. is a folder/],
+    [['capture.pcap'], 2, /a filter and a capture are needed.*taplab filter run '' capture\.pcap/],
+    [['udp', 'x.pcap', '-w', '-', '--json'], 2, /both want stdout/],
+    [['udp', 'x.pcap', '-w', '-', '--count'], 2, /both want stdout/],
+    [['udp', 'x.pcap', '--json', '--count'], 2, /leave --count out/],
+    [['udp', 'x.pcap', '--engine', 'jit'], 2, /Allowed choices are wasm, interpreter/],
+    [[], 2, /missing required argument/],
+  ])('%j', async (args, expected, message) => {
+    const { status, out, err } = await run(...args);
+    expect([status, out.length]).toEqual([expected, 0]);
+    expect(err).toMatch(message);
+  });
+
+  test('the capture before the filter is noticed', async () => {
+    const path = file('first.pcap', pcap(EN10MB, frames));
+    const { status, err } = await run(path, 'udp');
+    expect(status).toBe(2);
+    expect(err).toContain(`the capture comes last: taplab filter run 'udp' ${path}`);
+  });
+
+  test('an output that cannot be made is named', async () => {
+    const path = file('out.pcap', pcap(EN10MB, frames));
+    const { status, err } = await run('udp', path, '-w', '/nonexistent/x.pcap');
+    expect(status).toBe(1);
+    expect(err).toMatch(
+      /capture file \/nonexistent\/x\.pcap: cannot create it: ENOENT.*create the folder first/,
+    );
+  });
+});
+
+const CORPUS = resolve('../shared/vectors/corpus-en10mb.pcap');
+const missing = !existsSync(CORPUS)
+  ? `${CORPUS} is not there`
+  : spawnSync('tcpdump', ['--version']).status !== 0
+    ? 'tcpdump is not installed'
+    : undefined;
+if (missing !== undefined) console.warn(`SKIPPED: comparison with tcpdump: ${missing}`);
+
+describe.skipIf(missing !== undefined)('over the corpus of captures, as tcpdump does:', () => {
+  test.each([
+    'tcp',
+    'udp port 53',
+    'tcp[tcpflags] & (tcp-syn|tcp-fin) != 0',
+    'ip6 and not icmp6',
+    'net 10.0.0.0/8 or net 192.168.0.0/16',
+    'arp or rarp',
+    'vlan and ip',
+    'ip[6:2] & 0x1fff != 0',
+    'greater 1000',
+    'portrange 1-1023',
+    'ether multicast',
+    'mpls',
+    'pppoes',
+    'ip proto 50 or ip protochain 51',
+    'host 127.0.0.1 and not tcp',
+    'len % 7 == 3',
+  ])('%s', async (expression) => {
+    const target = join(folder, 'corpus.pcap');
+    const reference = join(folder, 'tcpdump.pcap');
+    const { status, err } = await run(expression, CORPUS, '-w', target);
+    expect(status, err).toBe(0);
+    const tcpdump = spawnSync('tcpdump', ['-r', CORPUS, '-w', reference, expression], { encoding: 'utf8' });
+    expect(tcpdump.status, tcpdump.stderr).toBe(0);
+    expect(packetsOf(readFileSync(target))).toEqual(packetsOf(readFileSync(reference)));
+  });
+});
