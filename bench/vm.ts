@@ -9,7 +9,7 @@ import { compileFilter, compileWasm, Program, parseProgram } from '../vm/index.t
 import { type Contender, median, startEngine, takeTurns } from './vm/contender.ts';
 import { BENCH_FILTERS } from './vm/filters.ts';
 import { type Libpcap, prepareLibpcap } from './vm/libpcap.ts';
-import { makeTraffic } from './vm/traffic.ts';
+import { makeTraffic, TRAFFIC } from './vm/traffic.ts';
 
 /** Nanoseconds per packet of one filter in each engine; null where libpcap was not measured. */
 export type FilterTiming = {
@@ -35,8 +35,8 @@ export type VmBenchResults = {
   readonly fused: readonly FusedTiming[];
 };
 
-/** `seconds` is about how long to measure, 30 unless told; `json` prints JSON only. */
-export type VmBenchOptions = { readonly json?: boolean; readonly seconds?: number };
+/** `seconds` is about how long to measure, 30 unless told. */
+export type VmBenchOptions = { readonly seconds?: number };
 
 const FUSED_COUNTS = [1, 16, 256, 1000];
 const TURNS = 15;
@@ -123,7 +123,7 @@ async function timeFused(turnNs: number): Promise<FusedTiming[]> {
   }
 }
 
-/** Measures everything, prints the results as tables and as JSON (`json`: as JSON only), and returns them. */
+/** Measures everything. */
 export async function benchVm(options: VmBenchOptions = {}): Promise<VmBenchResults> {
   const prepared = prepareLibpcap(makeTraffic());
   const libpcap = typeof prepared === 'string' ? undefined : prepared;
@@ -147,8 +147,6 @@ export async function benchVm(options: VmBenchOptions = {}): Promise<VmBenchResu
     },
     fused: await timeFused(turnNs),
   };
-  if (options.json !== true) process.stdout.write(`${formatTables(results)}\n`);
-  process.stdout.write(`${JSON.stringify(results)}\n`);
   return results;
 }
 
@@ -165,7 +163,8 @@ export function formatTables({ node, libpcap, filters, compile, fused }: VmBench
     return `| ${[...cells, times(f.libpcapNs, f.wasmNs)].join(' | ')} |`;
   });
   const fusedRows = fused.map((f) => `| ${f.count} | ${ns(f.nsPerPacket)} | ${f.timesOne.toFixed(1)} |`);
-  return `Node ${node}; libpcap: ${libpcap}. Nanoseconds per packet, medians of ${TURNS} turns.
+  return `Node ${node}; libpcap: ${libpcap}. Nanoseconds per packet, medians of ${TURNS} turns;
+${TRAFFIC}.
 
 | filter | instructions | libpcap in C | interpreter | wasm | C / wasm |
 |---|---|---|---|---|---|

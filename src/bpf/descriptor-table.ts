@@ -7,7 +7,7 @@ import { type Arena, CONTROL_THREAD } from '../arena/arena.ts';
 import type { Heap } from '../arena/heap.ts';
 import { attach, generationOf, withBpfIf } from './bpf-if.ts';
 import { bufferStride } from './buffers.ts';
-import { type Attachment, Descriptor, type Room, storeProgram } from './descriptor.ts';
+import { type Attachment, checkDialect, Descriptor, type Room, storeProgram } from './descriptor.ts';
 import { type AttachOptions, BpfError, MAX_BUFFER_BYTES, MIN_BUFFER_BYTES } from './types.ts';
 
 const NONE: ReadonlySet<Descriptor> = new Set();
@@ -95,6 +95,7 @@ export class DescriptorTable {
         `buffer size ${bufferBytes} is not between ${MIN_BUFFER_BYTES} and ${MAX_BUFFER_BYTES} bytes`,
       );
     }
+    checkDialect(program);
     const slot = this.#freeSlots.pop();
     if (slot === undefined) {
       throw new BpfError('ENOBUFS', `all ${this.#arena.capacity.descriptors} descriptors are in use`);

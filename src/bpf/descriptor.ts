@@ -54,6 +54,14 @@ export type Attachment = {
 /** What a descriptor takes up: its record, and byte offsets in the heap, 0 for none. */
 export type Room = { readonly slot: number; readonly buffers: number; readonly filter: number };
 
+/**
+ * Throws EINVAL for a program of the linux dialect: its ancillary loads ask for what a frame here does not carry.
+ */
+export function checkDialect(program: Program): void {
+  if (program.dialect === 'bsd') return;
+  throw new BpfError('EINVAL', `a descriptor takes programs of the bsd dialect, not ${program.dialect}`);
+}
+
 /** Copies a program into the heap; 0 for the empty one, undefined when there is no room. */
 export function storeProgram(arena: Arena, heap: Heap, program: Program): number | undefined {
   const words = program.words;
@@ -186,6 +194,7 @@ export class Descriptor implements DescriptorHandle {
   }
 
   async setFilter(filter: string, program: Program, keep: boolean): Promise<void> {
+    checkDialect(program);
     const stored = storeProgram(this.#arena, this.#heap, program);
     if (stored === undefined) throw new BpfError('ENOBUFS', 'no room for the filter; detach something');
     const old = await this.#locked(() => {

@@ -2,7 +2,7 @@
  * Binding a server to a unix socket that nobody but owner and group can reach at any moment, and that takes the
  * place of a socket file left by a process that is gone, but never of one that is answered.
  */
-import { lstat, mkdir, unlink } from 'node:fs/promises';
+import { chown, lstat, mkdir, unlink } from 'node:fs/promises';
 import { createConnection, type Server } from 'node:net';
 import { dirname } from 'node:path';
 
@@ -22,10 +22,11 @@ export class SocketError extends Error {
 
 /**
  * Listens on `path` with mode 0660; its folder is made if it is missing. The file is removed when the server closes.
+ * `group` is the gid that the file is given, so that others may use it: this process's unless given.
  *
- * @throws SocketError when the path is too long, in use, not a socket, or cannot be made
+ * @throws SocketError when the path is too long, in use, not a socket, or cannot be made, or not be given to the group
  */
-export async function listenOnSocket(server: Server, path: string): Promise<void> {
+export async function listenOnSocket(server: Server, path: string, group?: number): Promise<void> {
   const bytes = Buffer.byteLength(path);
   if (bytes > MAX_PATH_BYTES) {
     throw new SocketError(
@@ -36,6 +37,7 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
     await mkdir(dirname(path), { recursive: true });
     await removeStale(path);
     await bind(server, path);
+    if (group !== undefined) await giveToGroup(server, path, group);
   } catch (error) {
     if (error instanceof SocketError) throw error;
     const { code, syscall } = error as NodeJS.ErrnoException;
@@ -61,6 +63,19 @@ function bind(server: Server, path: string): Promise<void> {
       process.umask(umask);
     }
   });
+}
+
+/** Until this is done nobody but the owner's own group can connect. */
+async function giveToGroup(server: Server, path: string, group: number): Promise<void> {
+  try {
+    await chown(path, process.geteuid!(), group);
+  } catch (error) {
+    await new Promise((resolve) => server.close(resolve));
+    const { code } = error as NodeJS.ErrnoException;
+    throw new SocketError(
+      `cannot give ${path} to group ${group}: chown: ${code}; only root may choose any group, others one they belong to`,
+    );
+  }
 }
 
 async function removeStale(path: string): Promise<void> {

@@ -39,6 +39,12 @@ import { validatorCompiler } from './validation.ts';
 
 /** Larger bodies are refused with 413. */
 export const BODY_LIMIT_BYTES = 1_048_576;
+/** How long a request may take to arrive: one that stops half-way must not hold its connection for ever. */
+const REQUEST_TIMEOUT_MS = 30_000;
+/** How often that is looked at. */
+const REQUEST_CHECK_MS = 5000;
+/** A stream takes one for as long as it lasts. Above this, connections are closed at once. */
+export const MAX_CONNECTIONS = 512;
 /** How long close() waits for streams to deliver what they hold. */
 const CLOSE_GRACE_MS = 2000;
 
@@ -58,11 +64,11 @@ export type ControlServerOptions = {
 
 export type ControlServer = {
   /**
-   * Listens on a unix socket, mode 0660.
+   * Listens on a unix socket, mode 0660; of group `group` (a gid), if that is given.
    *
    * @throws SocketError saying what is in the way
    */
-  listen(path: string): Promise<void>;
+  listen(path: string, group?: number): Promise<void>;
   /**
    * Stops listening, which removes the socket, and ends the connections: those that are idle at once, streams when
    * they have ended, all after two seconds. Close the descriptors first, so that streams end complete.
@@ -86,9 +92,9 @@ export function createControlServer(options: ControlServerOptions): ControlServe
     app.setNotFoundHandler(notFoundHandler(routes));
   });
   return {
-    async listen(path) {
+    async listen(path, group) {
       await app.ready();
-      await listenOnSocket(app.server, path);
+      await listenOnSocket(app.server, path, group);
     },
     async close() {
       // Connections that do not end by themselves would keep close() waiting for ever.
@@ -104,11 +110,15 @@ function createApp(logger: FastifyBaseLogger): App {
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    // Not connectionTimeout: it would end streams on which nothing happens.
+    http: { connectionsCheckingInterval: REQUEST_CHECK_MS },
     frameworkErrors: answerError,
     clientErrorHandler: answerBrokenRequest,
     // While closing, requests on connections that are still open are answered as usual.
     return503OnClosing: false,
   });
+  app.server.maxConnections = MAX_CONNECTIONS;
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   return app;
@@ -141,7 +151,10 @@ function addRoutes(app: App, context: ControlContext): void {
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
 }
 
-/** One log line for each request that may have changed something, or was a stream: who asked, for what, the outcome. */
+/**
+ * One log line for each request: who asked, for what, the outcome. At level info what may have changed something, and
+ * streams; at level debug what only looked.
+ */
 function logChanges(app: App, access: Access): void {
   app.addHook('onRequest', async (request) => {
     // While the connection is open: afterwards nobody can tell who it was.
@@ -149,10 +162,12 @@ function logChanges(app: App, access: Access): void {
   });
   app.addHook('onResponse', async (request, reply) => {
     const { method, url } = request;
-    if ((method === 'GET' && !url.includes('/stream')) || method === 'HEAD') return;
+    const looks = (method === 'GET' && !url.includes('/stream')) || method === 'HEAD';
     const peer = access.peer(request.raw.socket);
     const durationMs = Math.round(reply.elapsedTime);
-    request.log.info({ peer, method, url, status: reply.statusCode, durationMs }, 'request');
+    const details = { peer, method, url, status: reply.statusCode, durationMs };
+    if (looks) request.log.debug(details, 'request');
+    else request.log.info(details, 'request');
   });
 }
 

@@ -12,6 +12,8 @@ import { LabRun } from './lab-run.ts';
 export type DaemonOptions = {
   readonly labFile: string;
   readonly socket: string;
+  /** The group that the control socket is given, as a gid; this process's unless given. */
+  readonly group?: number;
   /** HOST:PORT or `off`. */
   readonly metrics: string;
   /** Overrides the lab file's number of data-plane threads. */
@@ -83,8 +85,10 @@ async function serve(run: LabRun, options: DaemonOptions, log: Logger, stop: Sto
   });
   const listener = await serveMetrics(metrics, options.metrics);
   try {
-    await server.listen(options.socket);
+    await server.listen(options.socket, options.group);
     try {
+      // Asked to stop while the socket was made: nobody may be told that the lab is up.
+      stop.signal.throwIfAborted();
       run.start();
       log.info({ socket: options.socket, metrics: listener?.url }, 'lab is up');
       options.onReady?.({

@@ -216,6 +216,10 @@ describe('a descriptor', () => {
     await expect(table.attach(attachment, { ...options, bufferBytes: 2 ** 20 })).rejects.toMatchObject({
       code: 'ENOBUFS',
     });
+    const linux = Program.from([{ code: 6, jt: 0, jf: 0, k: 1 }], { dialect: 'linux' });
+    await expect(table.attach(attachment, { ...options, program: linux })).rejects.toThrow(
+      /bsd dialect, not linux/,
+    );
     for (let i = 0; i < 4; i++) await table.attach(attachment, options);
     await expect(table.attach(attachment, options)).rejects.toThrow(/all 4 descriptors/);
   });

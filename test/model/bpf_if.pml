@@ -73,7 +73,11 @@ hidden byte each;
 bool stop[FIRST_WORKER + TAPPERS];      /* the worker is to die before its next step */
 
 /* lock(), lockAsync(): free, or its owner is dead */
+#ifdef NO_TAKEOVER
+#define LOCK_IS_FREE (lockOwner == NOBODY)
+#else
 #define LOCK_IS_FREE (lockOwner == NOBODY || dead[lockOwner])
+#endif
 
 /*
  * withBpfIf(): the task gives way until it has the lock, and goes on with it in the same turn of the event loop.
@@ -139,6 +143,9 @@ proctype Tapper(byte self)
 {
 	byte frame, slot, following;
 	byte compiledVersion, compiledSet;      /* CompiledFilters; version 0 for none */
+#ifdef PEERS_FROM_LAST_FRAME
+	bool present;
+#endif
 
 	{
 	do
@@ -160,10 +167,20 @@ proctype Tapper(byte self)
 		};
 
 		/* bpfPeersPresent() */
+#ifdef PEERS_FROM_LAST_FRAME
+		atomic {
+			skip;
+			if
+			:: !present -> present = (head != 0); goto shown
+			:: else
+			fi
+		};
+#else
 		if
 		:: head == 0 -> goto shown
 		:: else
 		fi;
+#endif
 
 		/* bpfTap() */
 #ifndef TAP_WITHOUT_LOCK
