@@ -3,6 +3,8 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
 import type { AttachBody } from '../control/client.ts';
 import { parseSize, UnitError } from '../link/units.ts';
+import { parseMetricsAddress } from '../metrics/http.ts';
+import { didYouMean } from '../text/suggest.ts';
 import { CliError } from './errors.ts';
 
 /** Commander option `--direction` of descriptors. */
@@ -41,6 +43,34 @@ export function size(text: string): number {
     if (error instanceof UnitError) throw new InvalidArgumentError(error.message);
     throw error;
   }
+}
+
+/** For commander: HOST:PORT or `off`, as it is. */
+export function metricsAddress(text: string): string {
+  try {
+    parseMetricsAddress(text);
+    return text;
+  } catch (error) {
+    throw new InvalidArgumentError(`${(error as Error).message}.`);
+  }
+}
+
+const MAX_GID = 0xffff_fffe;
+
+/** For commander: a group by name, as /etc/group has it, or by number; as a gid. */
+export function groupId(text: string): number {
+  if (/^\d+$/.test(text)) return wholeNumber(0, MAX_GID)(text);
+  let groups = '';
+  try {
+    groups = readFileSync('/etc/group', 'utf8');
+  } catch {
+    // Then no name is known.
+  }
+  const entries = groups.split('\n').map((line) => line.split(':'));
+  const gid = entries.find(([name]) => name === text)?.[2];
+  if (gid !== undefined) return Number(gid);
+  const hint = didYouMean(text, entries.map(([name]) => name!).filter((name) => name !== ''));
+  throw new InvalidArgumentError(`/etc/group has no group of that name${hint || '; a gid will do as well.'}`);
 }
 
 /** Files that are taken for a program rather than an expression. */

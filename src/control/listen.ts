@@ -2,7 +2,7 @@
  * Binding a server to a unix socket that nobody but owner and group can reach at any moment, and that takes the
  * place of a socket file left by a process that is gone, but never of one that is answered.
  */
-import { chown, lstat, mkdir, unlink } from 'node:fs/promises';
+import { lchown, lstat, mkdir, unlink } from 'node:fs/promises';
 import { createConnection, type Server } from 'node:net';
 import { dirname } from 'node:path';
 
@@ -68,7 +68,7 @@ function bind(server: Server, path: string): Promise<void> {
 /** Until this is done nobody but the owner's own group can connect. */
 async function giveToGroup(server: Server, path: string, group: number): Promise<void> {
   try {
-    await chown(path, process.geteuid!(), group);
+    await lchown(path, process.geteuid!(), group);
   } catch (error) {
     await new Promise((resolve) => server.close(resolve));
     const { code } = error as NodeJS.ErrnoException;

@@ -4,8 +4,6 @@
  * Everything that fails is answered by a problem document (RFC 9457), also what is not HTTP at all. Each request that
  * may change something is logged with the uid, gid and pid that asked. Nothing a client sends ends the process.
  */
-import { STATUS_CODES } from 'node:http';
-import type { Socket } from 'node:net';
 import swagger from '@fastify/swagger';
 import Fastify, {
   type FastifyBaseLogger,
@@ -21,12 +19,13 @@ import {
 import type { Captures } from '../capture/captures.ts';
 import type { EmulatorControl } from '../daemon/contract.ts';
 import { Access, type CredentialsOf } from './access.ts';
+import { answerBrokenRequest, refuseBareRequests, requireHost } from './broken-request.ts';
 import type { App, ControlContext, MetricsSource } from './context.ts';
 import { Ephemerals } from './ephemerals.ts';
 import { listenOnSocket } from './listen.ts';
 import { notFoundHandler, watchRoutes } from './not-found.ts';
 import { VERSION } from './package.ts';
-import { PROBLEM_MEDIA_TYPE, type Problem, problem } from './problem.ts';
+import { PROBLEM_MEDIA_TYPE } from './problem.ts';
 import { descriptorRoutes } from './routes/descriptors.ts';
 import { frameRoutes } from './routes/frames.ts';
 import { interfaceRoutes } from './routes/interfaces.ts';
@@ -112,13 +111,15 @@ function createApp(logger: FastifyBaseLogger): App {
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     // Not connectionTimeout: it would end streams on which nothing happens.
-    http: { connectionsCheckingInterval: REQUEST_CHECK_MS },
+    http: { connectionsCheckingInterval: REQUEST_CHECK_MS, requireHostHeader: false },
     frameworkErrors: answerError,
     clientErrorHandler: answerBrokenRequest,
     // While closing, requests on connections that are still open are answered as usual.
     return503OnClosing: false,
   });
   app.server.maxConnections = MAX_CONNECTIONS;
+  refuseBareRequests(app.server);
+  app.addHook('onRequest', async (request) => requireHost(request.raw));
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   return app;
@@ -180,27 +181,4 @@ function answerError(error: unknown, request: FastifyRequest, reply: FastifyRepl
     .code(answer.status)
     .type(PROBLEM_MEDIA_TYPE)
     .send(Buffer.from(JSON.stringify(answer)));
-}
-
-/** What is not HTTP never reaches a route: it is answered on the bare connection, which is then closed. */
-function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const answer = brokenRequestProblem(error.code);
-  const body = JSON.stringify(answer);
-  const head = [
-    `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status]}`,
-    `Content-Type: ${PROBLEM_MEDIA_TYPE}`,
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    'Connection: close',
-  ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
-}
-
-function brokenRequestProblem(code: string | undefined): Problem {
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return problem(408, 'The request took too long to arrive.');
-  if (code === 'HPE_HEADER_OVERFLOW') return problem(431, 'The headers of the request are too large.');
-  return problem(400, `This is not an HTTP/1.1 request (${code ?? 'unreadable'}).`);
 }

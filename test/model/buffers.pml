@@ -250,11 +250,11 @@ proctype Reader(byte me)
 	byte offset, bytes, wanted, index, number, resetsSeen;
 	bool handOver, nothing, gone;
 
-turn:	skip;   /* read(): after the reader before it */
+end_turn:	/* read(): after the reader before it */
 #ifdef NO_READ_QUEUE
-	d_step { !eventLoop -> readersIn++; handOver = immediate };
+	atomic { !eventLoop -> readersIn++; handOver = immediate };
 #else
-	d_step { !eventLoop && readersIn == 0 -> readersIn++; handOver = immediate };
+	atomic { !eventLoop && readersIn == 0 -> readersIn++; handOver = immediate };
 #endif
 
 again:	skip;
@@ -335,7 +335,7 @@ again:	skip;
 		fi;
 		d_step { offset = 0; bytes = 0; wanted = 0; resetsSeen = 0; gone = false; readersIn-- };
 		unlockAndAwait();
-		goto turn                               /* returns the batch */
+		goto end_turn                               /* returns the batch */
 	:: offset == 0 && gone ->
 		/* ENXIO: nothing that was captured is left. */
 		d_step {

@@ -1,19 +1,21 @@
 /** `taplab up`: brings a lab up, here or in the background. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { closeSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { constants } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import type { DaemonInfo } from '../../daemon/daemon.ts';
 import { ensureStateDirectory } from '../../lab/state.ts';
-import { DEFAULT_METRICS_ADDRESS, parseMetricsAddress } from '../../metrics/http.ts';
-import { jsonOption, wholeNumber } from '../arguments.ts';
+import { DEFAULT_METRICS_ADDRESS } from '../../metrics/http.ts';
+import { groupId, jsonOption, metricsAddress, wholeNumber } from '../arguments.ts';
 import { whenPipeBreaks } from '../broken-pipe.ts';
 import type { Context } from '../context.ts';
 import { CliError, explain } from '../errors.ts';
 
 type UpOptions = {
   readonly detach?: true;
+  readonly group?: number;
   readonly metrics: string;
   readonly workers?: number;
   readonly logLevel: string;
@@ -23,6 +25,9 @@ type UpOptions = {
 /** What a background process tells the one that started it. */
 type StartMessage = { readonly ready: DaemonInfo } | { readonly failed: string };
 
+/** What a shell reports for a command that was ended by a signal, plus the signal's number. */
+const SIGNAL_STATUS = 128;
+const LOG_LINES_SHOWN = 10;
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
 export function upCommand(context: Context): Command {
@@ -33,21 +38,29 @@ export function upCommand(context: Context): Command {
     )
     .argument('<lab.yaml>', 'lab file')
     .option('-d, --detach', 'run in the background; returns when the lab is up')
-    .option('--metrics <host:port>', 'where to serve Prometheus metrics, or off', DEFAULT_METRICS_ADDRESS)
+    .option('--metrics <host:port>', 'where to serve Prometheus metrics, or off', metricsAddress, DEFAULT_METRICS_ADDRESS)
+    .option(
+      '--group <name|gid>',
+      'group of the control socket: its members may look, and attach descriptors of their own',
+      groupId,
+    )
     .option('--workers <n>', 'data-plane threads, instead of what the lab file says', wholeNumber(1, 64))
     .addOption(new Option('--log-level <level>', 'how much to log').choices(LOG_LEVELS).default('info'))
     .addOption(jsonOption('print process id, socket and metrics address as JSON once the lab is up'))
     .addHelpText(
       'after',
       `
+In the foreground the log goes to stderr. With --detach it goes to LAB.log in the state directory
+(/run/taplab for root, else $XDG_RUNTIME_DIR/taplab), which begins anew each time.
+
 Examples:
   $ taplab up wan.yaml                     in the foreground, logging to stderr
   $ taplab up wan.yaml --detach            in the background
   $ taplab up wan.yaml --metrics 0.0.0.0:9464
-  $ taplab up wan.yaml --metrics off --socket /tmp/wan.sock`,
+  $ taplab up wan.yaml --metrics off --socket /tmp/wan.sock
+  $ taplab up wan.yaml --group wireshark   for the members of a group too`,
     )
     .action(async (labFile: string, options: UpOptions) => {
-      parseMetricsAddress(options.metrics);
       if (options.detach) await startInBackground(context, resolve(labFile), options);
       else await runHere(context, resolve(labFile), options);
     });
@@ -55,7 +68,7 @@ Examples:
 
 async function runHere(context: Context, labFile: string, options: UpOptions): Promise<void> {
   const { runDaemon } = await import('../../daemon/daemon.ts');
-  const { metrics, workers, logLevel } = options;
+  const { metrics, workers, logLevel, group } = options;
   const stop = new AbortController();
   whenPipeBreaks(() => stop.abort(new Error('nobody reads the output any more')));
   try {
@@ -66,6 +79,7 @@ async function runHere(context: Context, labFile: string, options: UpOptions): P
       logLevel,
       stop: stop.signal,
       ...(workers === undefined ? {} : { workers }),
+      ...(group === undefined ? {} : { group }),
       onReady: (info) => {
         tellStarter({ ready: info });
         if (process.connected) return;
@@ -103,33 +117,44 @@ async function startInBackground(context: Context, labFile: string, options: UpO
   const { readLab } = await import('../../lab/parse.ts');
   const lab = await readLab(labFile);
   const logFile = join(ensureStateDirectory(), `${lab.name}.log`);
-  const log = openSync(logFile, 'a', 0o640);
+  // Under another name until the lab is up: if it is running already, its log is still being written.
+  const startLog = join(dirname(logFile), `.${lab.name}.${process.pid}.log`);
+  const log = openSync(startLog, 'a', 0o640);
   const child = spawn(process.execPath, childArguments(context, labFile, options), {
     cwd: '/',
     detached: true,
     stdio: ['ignore', log, log, 'ipc'],
   });
   closeSync(log);
-  const interrupt = (): void => void child.kill('SIGTERM');
+  let interrupted: NodeJS.Signals | undefined;
+  const interrupt = (signal: NodeJS.Signals): void => {
+    interrupted ??= signal;
+    child.kill('SIGTERM');
+  };
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   try {
-    const info = await started(child, logFile);
+    const info = await started(child, startLog, () => interrupted);
+    renameSync(startLog, logFile);
     child.disconnect();
     child.unref();
     announce(context, info, options, logFile);
+  } catch (error) {
+    rmSync(startLog, { force: true });
+    throw error;
   } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }
 }
 
 function childArguments(context: Context, labFile: string, options: UpOptions): string[] {
-  const { metrics, workers, logLevel } = options;
+  const { metrics, workers, logLevel, group } = options;
   return [
     ...process.execArgv,
     process.argv[1]!,
     'up',
     ...['--socket', context.socketPath],
     ...['--metrics', metrics],
+    ...(group === undefined ? [] : ['--group', String(group)]),
     ...(workers === undefined ? [] : ['--workers', String(workers)]),
     ...['--log-level', logLevel],
     '--',
@@ -137,19 +162,38 @@ function childArguments(context: Context, labFile: string, options: UpOptions): 
   ];
 }
 
-/** Waits for what a background process has to say: that its lab is up, or why it is not. */
-function started(child: ChildProcess, logFile: string): Promise<DaemonInfo> {
+/**
+ * Waits for what a background process has to say: that its lab is up, or why it is not. Once it has been interrupted
+ * it is going down, whatever it says, and its end is waited for.
+ */
+function started(
+  child: ChildProcess,
+  logFile: string,
+  interrupted: () => NodeJS.Signals | undefined,
+): Promise<DaemonInfo> {
   return new Promise((resolvePromise, reject) => {
     let failure: CliError | undefined;
     child.on('error', (error) => reject(new CliError(`cannot start a process: ${error.message}`)));
     child.on('message', (message: StartMessage) => {
-      if ('ready' in message) resolvePromise(message.ready);
-      else failure = new CliError(message.failed.replace(/^taplab: /, ''));
+      if ('failed' in message) failure = new CliError(message.failed.replace(/^taplab: /, ''));
+      else if (interrupted() === undefined) resolvePromise(message.ready);
     });
     // It has ended, so everything it had made is gone; and it is disconnected, so it has been heard out.
     void Promise.all([once(child, 'exit'), once(child, 'disconnect')]).then(([[status, signal]]) => {
+      const interruption = interrupted();
+      if (interruption !== undefined) {
+        reject(new CliError('interrupted; the lab is down', SIGNAL_STATUS + constants.signals[interruption]));
+        return;
+      }
       const how = signal === null ? `exited with status ${status}` : `was ended by ${signal}`;
-      reject(failure ?? new CliError(`the background process ${how} before the lab was up; see ${logFile}`));
+      const message = `the background process ${how} before the lab was up${endOf(logFile)}`;
+      reject(failure ?? new CliError(message));
     });
   });
+}
+
+/** What the last lines of a log say, to go on with a message. */
+function endOf(logFile: string): string {
+  const lines = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-LOG_LINES_SHOWN);
+  return lines[0] === '' ? '; it has logged nothing' : `; it has logged\n  ${lines.join('\n  ')}`;
 }
