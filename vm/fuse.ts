@@ -17,7 +17,7 @@ import type { Program } from './program.ts';
 import { isAncillary } from './wasm/flow.ts';
 import { FunctionBuilder, I32, OP } from './wasm/function-builder.ts';
 import { Helpers, MATCH_BYTES } from './wasm/helpers.ts';
-import { encodeModule, instantiate, isShared, type MemoryLike } from './wasm/module.ts';
+import { encodeModule, instantiate, isShared, type MemoryLike, type ModuleLike } from './wasm/module.ts';
 import { LocalPool } from './wasm/registers.ts';
 import { buildProgramFunction, type CompileWasmOptions } from './wasm.ts';
 
@@ -74,7 +74,7 @@ export function compileFused(programs: readonly Program[], options: CompileWasmO
 
 /** Makes a matcher of what encodeFused returned, or of a module compiled from it. */
 export function instantiateFused(
-  module: Uint8Array<ArrayBuffer> | WebAssembly.Module,
+  module: Uint8Array<ArrayBuffer> | ModuleLike,
   memory: MemoryLike,
 ): FusedMatcher {
   return instantiate(module, memory, 'matchAll') as FusedMatcher;

@@ -34,5 +34,5 @@ export { InvalidProgramError, Program, type ProgramOptions, WORDS_PER_INSTRUCTIO
 export { ACCEPT_ALL, REWIND_LIMIT, runProgram } from './run-program.ts';
 export { ProgramSyntaxError } from './syntax-error.ts';
 export { MATCH_BYTES } from './wasm/helpers.ts';
-export type { MemoryLike } from './wasm/module.ts';
+export type { MemoryLike, ModuleLike } from './wasm/module.ts';
 export { type CompiledProgram, type CompileWasmOptions, compileWasm, encodeWasm } from './wasm.ts';

@@ -41,15 +41,35 @@ function reserve(length: number): WebAssembly.UnsharedMemory {
   return memory;
 }
 
-/** Makes a matcher for `program`; the engine is wasm unless told. */
+/**
+ * Makes a matcher for `program`; the engine is wasm unless told, or the interpreter where WebAssembly is not to be
+ * had. An engine that was asked for and cannot run is an error.
+ */
 export function createMatcher(
   program: Program,
   options: { readonly engine?: Engine | undefined } = {},
 ): Matcher {
-  const engine = options.engine ?? 'wasm';
+  const engine = options.engine ?? preferredEngine();
   if (engine === 'wasm') return createWasmMatcher(program);
   if (engine === 'interpreter') return createInterpreterMatcher(program);
   throw new TypeError(`unknown engine '${String(engine)}': use 'wasm' or 'interpreter'`);
+}
+
+/** The smallest module; compiling it tells whether a page's security policy allows any. */
+const EMPTY_MODULE = new Uint8Array([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
+
+let preferred: Engine | undefined;
+
+function preferredEngine(): Engine {
+  if (preferred === undefined) {
+    try {
+      new WebAssembly.Module(EMPTY_MODULE);
+      preferred = 'wasm';
+    } catch {
+      preferred = 'interpreter';
+    }
+  }
+  return preferred;
 }
 
 function createWasmMatcher(program: Program): Matcher {

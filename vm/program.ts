@@ -6,7 +6,7 @@
  * `struct bpf_insn` lies in memory on a little-endian machine: `code | jt << 16 | jf << 24`, then `k`.
  */
 
-import type { Dialect, Instruction } from './instruction.ts';
+import { BPF_MAXINSNS, type Dialect, type Instruction } from './instruction.ts';
 import { fieldViolation, type Violation } from './validate.ts';
 import { validateBsd } from './validate-bsd.ts';
 import { validateLinux } from './validate-linux.ts';
@@ -64,7 +64,23 @@ export class Program {
    * @throws InvalidProgramError with the offending `pc` and the reason
    */
   static from(instructions: Iterable<Instruction>, options: ProgramOptions = {}): Program {
-    const copies = Array.from(instructions, ({ code, jt, jf, k }) => Object.freeze({ code, jt, jf, k }));
+    if (typeof (instructions as Partial<Iterable<unknown>> | null)?.[Symbol.iterator] !== 'function') {
+      throw new TypeError('instructions must be an iterable of { code, jt, jf, k }');
+    }
+    const copies: Instruction[] = [];
+    for (const instruction of instructions) {
+      const pc = copies.length;
+      if (typeof instruction !== 'object' || instruction === null) {
+        throw new InvalidProgramError(
+          pc,
+          `is ${String(instruction)}, not an instruction { code, jt, jf, k }`,
+        );
+      }
+      const { code, jt, jf, k } = instruction;
+      copies.push(Object.freeze({ code, jt, jf, k }));
+      // The validator refuses it; what else the iterable may yield, without end perhaps, need not be read.
+      if (copies.length > BPF_MAXINSNS) break;
+    }
     return new Program(Object.freeze(copies), options);
   }
 

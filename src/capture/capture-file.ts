@@ -2,8 +2,11 @@
  * A capture file as a stream to write to. Every chunk must be whole pcapng blocks: chunks are written one after the
  * other, and when one cannot be written to its end (a full disk), the file is cut back to the last whole chunk, so
  * that it opens in Wireshark whatever happens.
+ *
+ * A file has one writer at a time, of any process: it is locked with flock(2) before anything in it is changed.
  */
-import { type FileHandle, open } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { Writable } from 'node:stream';
 
 /** A capture file could not be made, written or closed. `code` is the errno name. */
@@ -38,18 +41,50 @@ const ADVICE: Readonly<Record<string, string>> = {
   ENOTDIR: '; a part of the path is not a folder',
   ENOSPC: '; the disk is full: what was captured until now is in the file',
   EDQUOT: '; the disk quota is used up: what was captured until now is in the file',
+  ESPIPE: '; name a file, or get the capture as a stream from the control socket',
+  EBUSY: '; name another file, or end that capture first',
   EFBIG: '; the file has reached the largest size allowed: what was captured until now is in it',
 };
 
-/** Creates or replaces a file. Throws CaptureFileError. */
+/**
+ * Creates or replaces a file. Throws CaptureFileError: also when it is being written already (EBUSY), and then it is as
+ * it was; or when it is a pipe, a device or a socket (ESPIPE).
+ */
 export async function openCaptureFile(path: string): Promise<Writable> {
-  let file: FileHandle;
+  let file: FileHandle | undefined;
   try {
-    file = await open(path, 'w', 0o644);
+    // Before it is opened: that can have effects when it is a device or a pipe.
+    const existing = await stat(path).catch(() => undefined);
+    if (existing !== undefined && !existing.isFile() && !existing.isDirectory()) throw notRegular();
+    // Not truncated: it may be somebody's. Non-blocking: if it has become a pipe, nobody may read it for ever.
+    file = await open(path, constants.O_WRONLY | constants.O_CREAT | (constants.O_NONBLOCK ?? 0), 0o644);
+    if (!(await file.stat()).isFile()) throw notRegular();
+    await lock(file);
+    await file.truncate(0);
   } catch (error) {
+    await file?.close();
     throw new CaptureFileError(path, 'create it', error);
   }
   return new CaptureFile(path, file);
+}
+
+function notRegular(): Error {
+  return Object.assign(new Error('it is not a regular file'), { code: 'ESPIPE' });
+}
+
+/** Takes the lock that goes when the file is closed. Throws EBUSY when somebody has it. */
+async function lock(file: FileHandle): Promise<void> {
+  const libc = await nativeCalls();
+  if (libc === undefined || libc.flock(file.fd, libc.LOCK_EX | libc.LOCK_NB) !== -1) return;
+  // Other errors: a file system that has no locks. Captures were written there before as well.
+  if (libc.errnoName(libc.errno()) !== 'EAGAIN') return;
+  throw Object.assign(new Error('another capture is writing it'), { code: 'EBUSY' });
+}
+
+/** Loaded when needed, and missing where virtual labs run without native code: there nothing is locked. */
+async function nativeCalls(): Promise<typeof import('../sys/libc.ts') | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  return import('../sys/libc.ts').catch(() => undefined);
 }
 
 class CaptureFile extends Writable {

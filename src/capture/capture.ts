@@ -19,6 +19,8 @@ import { Subscriber, type SubscriberStatus } from './subscriber.ts';
 /** What may wait for a slow reader before it loses frames. */
 export const DEFAULT_LIMIT_BYTES: number = 8 * 1024 * 1024;
 
+const MAX_ERRORS_KEPT = 10;
+
 export type CaptureEvents = {
   /** The last reader has left. Not called when that is because the descriptor ended. */
   readonly onIdle?: () => void;
@@ -28,6 +30,8 @@ export type CaptureEvents = {
 
 export type CaptureStatus = {
   readonly subscribers: readonly SubscriberStatus[];
+  /** What went wrong, at most the last ten: files that were given up, and why. */
+  readonly errors: readonly string[];
   /** True once the descriptor has nothing more to give. */
   readonly ended: boolean;
 };
@@ -46,6 +50,7 @@ export class Capture {
   readonly #subscribers = new Set<Subscriber>();
   readonly #idleListeners = new Set<() => void>();
   readonly #errorListeners = new Set<(error: Error) => void>();
+  readonly #errors: string[] = [];
   readonly #files = new Set<Promise<unknown>>();
   #pumping = false;
   #ended = false;
@@ -88,7 +93,8 @@ export class Capture {
   }
 
   status(): CaptureStatus {
-    return { subscribers: [...this.#subscribers].map((each) => each.status()), ended: this.#ended };
+    const subscribers = [...this.#subscribers].map((each) => each.status());
+    return { subscribers, errors: [...this.#errors], ended: this.#ended };
   }
 
   /** Resolves when every file that was begun is written to its end and closed. */
@@ -170,6 +176,8 @@ export class Capture {
   }
 
   #tellError(error: Error): void {
+    this.#errors.push(error.message);
+    if (this.#errors.length > MAX_ERRORS_KEPT) this.#errors.shift();
     for (const listener of this.#errorListeners) listener(error);
   }
 

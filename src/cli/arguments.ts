@@ -2,7 +2,8 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
 import type { AttachBody } from '../control/client.ts';
-import { parseSize, UnitError } from '../link/units.ts';
+import { MAX_BUFFER_BYTES, MIN_BUFFER_BYTES } from '../daemon/contract.ts';
+import { formatSize, parseSize, UnitError } from '../link/units.ts';
 import { parseMetricsAddress } from '../metrics/http.ts';
 import { didYouMean } from '../text/suggest.ts';
 import { CliError } from './errors.ts';
@@ -35,14 +36,17 @@ export function wholeNumber(
   };
 }
 
-/** For commander: a size such as 64kb. */
-export function size(text: string): number {
+/** For commander: the size of a descriptor's buffers, such as 64kb. */
+export function bufferSize(text: string): number {
   try {
-    return parseSize(text);
+    const bytes = parseSize(text);
+    if (bytes >= MIN_BUFFER_BYTES && bytes <= MAX_BUFFER_BYTES) return bytes;
   } catch (error) {
-    if (error instanceof UnitError) throw new InvalidArgumentError(error.message);
+    if (error instanceof UnitError) throw new InvalidArgumentError(`${error.message}.`);
     throw error;
   }
+  const [least, most] = [formatSize(MIN_BUFFER_BYTES), formatSize(MAX_BUFFER_BYTES)];
+  throw new InvalidArgumentError(`A buffer has at least ${least} and at most ${most}.`);
 }
 
 /** For commander: HOST:PORT or `off`, as it is. */
@@ -69,7 +73,10 @@ export function groupId(text: string): number {
   const entries = groups.split('\n').map((line) => line.split(':'));
   const gid = entries.find(([name]) => name === text)?.[2];
   if (gid !== undefined) return Number(gid);
-  const hint = didYouMean(text, entries.map(([name]) => name!).filter((name) => name !== ''));
+  const hint = didYouMean(
+    text,
+    entries.map(([name]) => name!).filter((name) => name !== ''),
+  );
   throw new InvalidArgumentError(`/etc/group has no group of that name${hint || '; a gid will do as well.'}`);
 }
 

@@ -36,12 +36,17 @@ export function explain(error: unknown): string {
   if (BUGS.has(error.name) && code === undefined) {
     return `taplab: this is a bug: ${error.stack ?? error.message}`;
   }
-  const others = error instanceof ConnectionError ? otherLabs(error.socketPath) : '';
+  const others = error instanceof ConnectionError ? otherLabs(error) : '';
   return `taplab: ${error.message}${others}`;
 }
 
-/** The labs that are up, when the one that was asked for is not. */
-function otherLabs(socketPath: string): string {
-  const running = listLabs().filter((lab) => lab.running && lab.socket !== socketPath);
-  return running.map((lab) => `\n  lab ${lab.lab} (pid ${lab.pid}) is up: --socket ${lab.socket}`).join('');
+/** The labs that are up, and those that ended without clean-up, when the one that was asked for is not there. */
+function otherLabs({ socketPath, code }: ConnectionError): string {
+  if (code !== 'ENOENT' && code !== 'ECONNREFUSED') return '';
+  const lines = listLabs().map(({ lab, pid, socket, running }) => {
+    if (running) return socket === socketPath ? '' : `\n  lab ${lab} (pid ${pid}) is up: --socket ${socket}`;
+    const down = socket === socketPath ? 'taplab down' : `taplab --socket ${socket} down`;
+    return `\n  lab ${lab} (pid ${pid}) ended without clean-up; \`${down}\` removes what it left`;
+  });
+  return lines.join('');
 }

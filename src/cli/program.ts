@@ -1,5 +1,5 @@
 /** The command line: which commands there are, and what every one of them has in common. */
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { VERSION } from '../control/package.ts';
 import { attachCommand } from './commands/attach.ts';
 import { detachCommand } from './commands/detach.ts';
@@ -13,6 +13,7 @@ import { setCommand } from './commands/set.ts';
 import { statsCommand } from './commands/stats.ts';
 import { upCommand } from './commands/up.ts';
 import type { Context } from './context.ts';
+import { visible } from './terminal.ts';
 
 const COMMANDS: readonly ((context: Context) => Command)[] = [
   upCommand,
@@ -38,6 +39,7 @@ export function createProgram(context: Context): Command {
     .option(
       '--socket <path>',
       'control socket (default: $TAPLAB_SOCKET, or control.sock in the state directory)',
+      notEmpty,
     )
     .on('option:socket', (path: string) => {
       context.socketOption = path;
@@ -57,6 +59,16 @@ Examples:
   return program;
 }
 
+/** What most often was meant by a wrong command line, by command. */
+const ERROR_HINTS: Readonly<Record<string, string>> = {
+  'exec ': 'Options of the command itself go after --, as in `taplab exec NODE -- ls -l`.\n',
+};
+
+function notEmpty(path: string): string {
+  if (path === '') throw new InvalidArgumentError('Expected the path of a socket.');
+  return path;
+}
+
 /** What a command and its subcommands have in common; `path` is the name of the command, those above it before. */
 function configure(command: Command, path: string, context: Context): void {
   const { out, err } = context.terminal;
@@ -65,9 +77,10 @@ function configure(command: Command, path: string, context: Context): void {
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       writeOut: (text) => void out.write(text),
-      writeErr: (text) => void err.write(text),
+      writeErr: (text) => void err.write(visible(text)),
+      outputError: (text, write) => write(text.replace(/^error: /, 'taplab: ')),
     })
-    .showHelpAfterError(`See \`taplab ${path}--help\`.`)
+    .showHelpAfterError(`${ERROR_HINTS[path] ?? ''}See \`taplab ${path}--help\`.`)
     .showSuggestionAfterError();
   for (const each of command.commands) configure(each, `${path}${each.name()} `, context);
 }

@@ -1,5 +1,5 @@
 /** Tables for terminals: columns as wide as what is in them, numbers to the right, no trailing blanks. */
-import type { Color, Terminal } from './terminal.ts';
+import { type Color, type Terminal, visible } from './terminal.ts';
 
 export type Column = { readonly title: string; readonly align?: 'left' | 'right' };
 export type Cell = string | { readonly text: string; readonly color: Color };
@@ -33,8 +33,9 @@ export function table(
   return [head, ...rows].map(line);
 }
 
+/** Cells may hold what other users gave, such as filters: in one line, and without control characters. */
 function textOf(cell: Cell): string {
-  return typeof cell === 'string' ? cell : cell.text;
+  return visible(typeof cell === 'string' ? cell : cell.text).replace(/\s+/g, ' ');
 }
 
 /** Pads outside of the colour, so that the blanks have none. */

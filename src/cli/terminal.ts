@@ -8,6 +8,17 @@ export type Color = 'bold' | 'red' | 'green' | 'yellow' | 'dim';
 
 const SGR: Readonly<Record<Color, number>> = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 };
 
+/**
+ * Text that may come from somebody else, for a terminal: control characters but for tab and newline, and those that
+ * turn the direction of writing, are shown as `\\u001b` instead of being obeyed.
+ */
+export function visible(text: string): string {
+  return text.replace(
+    /[^\P{Cc}\t\n]|[\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu,
+    (character) => `\\u${character.codePointAt(0)!.toString(16).padStart(4, '0')}`,
+  );
+}
+
 /** A stream that may be a terminal. */
 export type Output = Writable & { readonly isTTY?: boolean };
 
@@ -34,7 +45,7 @@ export class Terminal {
 
   /** Writes a message for the user. */
   say(message: string): void {
-    this.err.write(`${message}\n`);
+    this.err.write(`${visible(message)}\n`);
   }
 
   /** Text for `out` in a colour, when it takes colours. */

@@ -2,7 +2,7 @@
  * Requests that never reach a route: what is not HTTP, or is a part of HTTP that Node answers by itself, with no more
  * than a status. They get a problem document like all others, and lose their connection.
  */
-import { type IncomingMessage, STATUS_CODES, type Server, type ServerResponse } from 'node:http';
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { PROBLEM_MEDIA_TYPE, type Problem, ProblemError, problem } from './problem.ts';
 
@@ -23,8 +23,13 @@ export function refuseBareRequests(server: Server): void {
   });
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     const answer = problem(417, `Expect: ${request.headers.expect} cannot be met, only 100-continue.`);
-    response.writeHead(answer.status, { 'content-type': PROBLEM_MEDIA_TYPE, connection: 'close' });
-    response.end(JSON.stringify(answer));
+    const body = JSON.stringify(answer);
+    response.writeHead(answer.status, {
+      'content-type': PROBLEM_MEDIA_TYPE,
+      'content-length': Buffer.byteLength(body),
+      connection: 'close',
+    });
+    response.end(body);
   });
 }
 

@@ -3,9 +3,11 @@
  * refuses is thrown as ControlError with its problem document; a socket that does not answer, as ConnectionError
  * that says what to do.
  */
+import { statSync } from 'node:fs';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import type { CaptureFormat } from '../capture/formats.ts';
 import type { InterfaceStatus, LinkStatus } from '../daemon/contract.ts';
+import { listLabs } from '../lab/state.ts';
 import { PROBLEM_MEDIA_TYPE, type Problem, problem } from './problem.ts';
 import type { AttachRequest, DescriptorChange, LinkChangeRequest } from './schemas/requests.ts';
 import type { DescriptorResource, LabResource, LinkChanged } from './schemas/resources.ts';
@@ -34,17 +36,34 @@ export class ConnectionError extends Error {
   }
 }
 
+/** sockaddr_un of unix(7): 108 bytes, the last of them zero. */
+const MAX_PATH_BYTES = 107;
+
 function connectionMessage(path: string, code: string): string {
+  const bytes = Buffer.byteLength(path);
+  if (bytes > MAX_PATH_BYTES) {
+    return `the socket path ${path} has ${bytes} bytes, and unix(7) allows ${MAX_PATH_BYTES}`;
+  }
   switch (code) {
+    case 'ETIMEDOUT': {
+      const lab = listLabs().find((each) => each.running && each.socket === path);
+      const pid = lab === undefined ? '' : ` (pid ${lab.pid})`;
+      return `taplab${pid} does not answer on ${path}; it may be stopped (\`kill -CONT\` lets it go on) or overloaded`;
+    }
+    case 'ENOTSOCK':
+      return `${path} is not a socket; name the one of a lab with --socket`;
     case 'ENOENT':
     case 'ECONNREFUSED':
+      if (statSync(path, { throwIfNoEntry: false })?.isSocket() === false) {
+        return connectionMessage(path, 'ENOTSOCK');
+      }
       return `no taplab is listening on ${path}; start one with \`taplab up LAB.yaml\` or name its socket with --socket`;
     case 'EACCES':
     case 'EPERM':
-      return `no access to ${path} (${code}); its owner and group may use it, so try as root`;
+      return `no access to ${path} (${code}); its owner and group may use it: try as root, or start it with \`taplab up --group\``;
     case 'ECONNRESET':
     case 'EPIPE':
-      return `taplab closed the connection on ${path} (${code}); it may be going down`;
+      return `taplab closed the connection on ${path} (${code}); it may be going down, or have all the connections it takes`;
     default:
       return `cannot talk to taplab on ${path}: ${code}`;
   }
@@ -55,8 +74,14 @@ export type AttachBody = Partial<AttachRequest>;
 
 type Send = { readonly body?: object };
 
+const DEFAULT_TIMEOUT_MS = 10_000;
+/** Node takes longer ones for 1 ms. */
+const MAX_TIMER_MS = 2_147_483_647;
+
 export class ControlClient {
   readonly socketPath: string;
+  /** How long an answer may take, of a stream its head. Counts for the requests that follow. */
+  timeoutMs: number = DEFAULT_TIMEOUT_MS;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 4 });
 
   constructor(socketPath: string) {
@@ -105,7 +130,9 @@ export class ControlClient {
   /** What the descriptor captures, live. Destroy it to stop reading; it ends when the descriptor is closed. */
   async stream(id: number, format: CaptureFormat): Promise<IncomingMessage> {
     // A connection of its own: it stays in use as long as the stream does.
-    return this.#open('GET', `/v1/descriptors/${id}/stream?format=${format}`, {}, false);
+    return this.#within((signal) =>
+      this.#open('GET', `/v1/descriptors/${id}/stream?format=${format}`, {}, signal, false),
+    );
   }
 
   async links(): Promise<LinkStatus[]> {
@@ -131,7 +158,7 @@ export class ControlClient {
 
   /** The metrics in the text format of Prometheus. */
   async metrics(): Promise<string> {
-    return this.#text(await this.#open('GET', '/metrics', {}));
+    return this.#within(async (signal) => this.#text(await this.#open('GET', '/metrics', {}, signal)));
   }
 
   /** Gives idle connections back. The client can still be used. */
@@ -140,12 +167,34 @@ export class ControlClient {
   }
 
   async #json<Body>(method: string, path: string, send: Send = {}): Promise<Body> {
-    const answer = await this.#open(method, path, send);
-    return JSON.parse(await this.#text(answer)) as Body;
+    return this.#within(async (signal) => {
+      const answer = await this.#open(method, path, send, signal);
+      return JSON.parse(await this.#text(answer)) as Body;
+    });
+  }
+
+  /** Does something that the signal ends when it takes too long. */
+  async #within<Result>(action: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+    const tooLong = new AbortController();
+    const timeoutMs = Math.min(Math.max(1, this.timeoutMs), MAX_TIMER_MS);
+    const timer = setTimeout(() => tooLong.abort(), timeoutMs);
+    try {
+      return await action(tooLong.signal);
+    } catch (error) {
+      throw tooLong.signal.aborted ? new ConnectionError(this.socketPath, 'ETIMEDOUT') : error;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Sends a request; resolves with the answer once its head has arrived, and throws the problem it may hold. */
-  async #open(method: string, path: string, { body }: Send, share = true): Promise<IncomingMessage> {
+  async #open(
+    method: string,
+    path: string,
+    { body }: Send,
+    signal: AbortSignal,
+    share = true,
+  ): Promise<IncomingMessage> {
     const payload = body === undefined ? undefined : JSON.stringify(body);
     const headers =
       payload === undefined
@@ -153,7 +202,7 @@ export class ControlClient {
         : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
     const agent = share ? this.#agent : false;
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-      const sent = request({ socketPath: this.socketPath, method, path, headers, agent }, resolve);
+      const sent = request({ socketPath: this.socketPath, method, path, headers, agent, signal }, resolve);
       sent.on('error', (error: NodeJS.ErrnoException) => {
         reject(new ConnectionError(this.socketPath, error.code ?? error.message));
       });

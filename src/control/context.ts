@@ -76,6 +76,6 @@ function notFound(what: string, name: string, known: readonly { readonly name: s
   const names = known.map((each) => each.name);
   const shown = names.slice(0, LISTED_NAMES).join(', ');
   const more = names.length > LISTED_NAMES ? ` and ${names.length - LISTED_NAMES} more` : '';
-  const list = names.length === 0 ? `; this lab has no ${what}s` : `; there are ${shown}${more}`;
-  return new ProblemError(404, `There is no ${what} "${name}"${didYouMean(name, names) || list}.`);
+  const list = names.length === 0 ? `; this lab has no ${what}s.` : `; there are ${shown}${more}.`;
+  return new ProblemError(404, `There is no ${what} "${name}"${didYouMean(name, names) || list}`);
 }

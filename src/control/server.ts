@@ -111,7 +111,12 @@ function createApp(logger: FastifyBaseLogger): App {
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     // Not connectionTimeout: it would end streams on which nothing happens.
-    http: { connectionsCheckingInterval: REQUEST_CHECK_MS, requireHostHeader: false },
+    http: {
+      // Node takes the longer of both for the body, and this is longer unless told.
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: REQUEST_CHECK_MS,
+      requireHostHeader: false,
+    },
     frameworkErrors: answerError,
     clientErrorHandler: answerBrokenRequest,
     // While closing, requests on connections that are still open are answered as usual.

@@ -75,11 +75,15 @@ const REQUEST_PARTS: Readonly<Record<string, string>> = { params: 'path', querys
 
 function fromValidation(error: ValidationError): Problem {
   const part = REQUEST_PARTS[error.validationContext ?? ''] ?? 'body';
-  return problem(400, `The ${part} of the request is not valid: ${error.message}.`, {
-    type: problemType('validation'),
-    title: 'Request not valid',
-    errors: problemItems(error),
-  });
+  return problem(
+    400,
+    `The ${part} of the request is not valid: ${error.message}${error.message.endsWith('?') ? '' : '.'}`,
+    {
+      type: problemType('validation'),
+      title: 'Request not valid',
+      errors: problemItems(error),
+    },
+  );
 }
 
 const REQUEST_ADVICE: Readonly<Record<string, string>> = {

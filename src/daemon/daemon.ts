@@ -50,7 +50,10 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     pino.destination({ fd: 2, sync: true }),
   );
   const stop = new Stop(log);
-  options.stop?.addEventListener('abort', () => stop.request(String(options.stop?.reason)), { once: true });
+  const stopAsked = (): void => stop.request(String(options.stop?.reason));
+  options.stop?.addEventListener('abort', stopAsked, { once: true });
+  // An event of the past is not told again.
+  if (options.stop?.aborted) stopAsked();
   try {
     const run = await LabRun.up(
       lab,

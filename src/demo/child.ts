@@ -1,4 +1,7 @@
-/** A child process of the demo: its output line by line, and an end that does come. */
+/**
+ * A child process of the demo: its output line by line, and an end that does come. Its stdin is a pipe that nothing is
+ * written to: a program with `--until-stdin-closes` ends with the demo, even when the demo is killed.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { CliError } from '../cli/errors.ts';
@@ -15,13 +18,22 @@ export class Child {
   readonly #process: ChildProcess;
   readonly #name: string;
   #stderr = '';
+  #endedBy: NodeJS.Signals | null = null;
   #hasEnded = false;
   #onLine: () => void = () => undefined;
 
-  /** In a session of its own, so that a Ctrl-C on the terminal reaches the demo only, which ends it in order. */
-  constructor(name: string, command: string, args: readonly string[]) {
+  /**
+   * In a session of its own, so that a Ctrl-C on the terminal reaches the demo only, which ends it in order.
+   * `name` is what errors call it; `file` is an open file that it gets as descriptor 3.
+   */
+  constructor(name: string, command: string, args: readonly string[], file?: number) {
     this.#name = name;
-    this.#process = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    this.#process = spawn(command, args, {
+      stdio: ['pipe', 'pipe', 'pipe', ...(file === undefined ? [] : [file])],
+      detached: true,
+    });
+    // Closing the pipe to a process that has ended is no news.
+    this.#process.stdin?.on('error', () => undefined);
     this.#process.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-MOST_STDERR);
     });
@@ -41,7 +53,10 @@ export class Child {
         this.#stderr += error.message;
         end(1);
       });
-      this.#process.once('close', (status) => end(status ?? 1));
+      this.#process.once('close', (status, signal) => {
+        this.#endedBy = signal;
+        end(status ?? 1);
+      });
     });
   }
 
@@ -59,7 +74,10 @@ export class Child {
 
   /** What to tell the user when it did not do what it was for. */
   failure(): CliError {
-    return new CliError(`${this.#name} failed: ${this.#stderr.trim() || 'it said nothing'}`);
+    // The programs of taplab begin with who is speaking, and so will whoever shows this.
+    const said = this.#stderr.trim().replace(/^(?:taplab|traffic): /, '');
+    const how = this.#endedBy === null ? 'it said nothing' : `it was ended by ${this.#endedBy}`;
+    return new CliError(`${this.#name} failed: ${said || how}`);
   }
 
   /** Asks it to end, and sees to it that it does. */

@@ -1,12 +1,18 @@
-/** The lab on TAP devices: `taplab up` as a user would start it, and traffic programs in the nodes' namespaces. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+/**
+ * The lab on TAP devices: `taplab up` as a user would start it, and traffic programs in the nodes' namespaces.
+ *
+ * The lab is called demo-PID after the demo's process, so that several demos can run at a time. All programs end with
+ * the demo, even when it is killed, and the lab goes with them; it has no files but those of every lab.
+ */
+import { closeSync, openSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ControlClient } from '../control/client.ts';
 import { PACKAGE_ROOT } from '../control/package.ts';
+import { ensureStateDirectory } from '../lab/state.ts';
 import { Child } from './child.ts';
+import { labName, removeLeftovers } from './leftovers.ts';
 import {
   Interrupted,
   PING_INTERVAL_MS,
@@ -19,31 +25,35 @@ import {
 const CLI: string = join(PACKAGE_ROOT, 'dist', 'src', 'cli', 'main.js');
 const TRAFFIC: string = fileURLToPath(new URL('./traffic.js', import.meta.url));
 const SERVER = '198.18.0.2';
-/** Longer than the demo: the traffic ends by itself even if the demo is killed. */
+/** Longer than the demo. */
 const SERVE_SECONDS = 60;
 const TRAFFIC_PATIENCE_MS = 2000;
-/** A socket's path has to fit in 108 bytes (unix(7)). */
-const LONGEST_FOLDER = 80;
+const UNTIL_STDIN_CLOSES = '--until-stdin-closes';
 
 export class KernelStage implements Stage {
   readonly description: string = 'TAP devices, a network namespace for each node';
   readonly client: ControlClient;
   readonly broken: Promise<never>;
   metricsUrl = '';
-  readonly #folder: string;
+  readonly #labFile: string;
   readonly #signal: AbortSignal;
   readonly #daemon: Child;
   readonly #traffic: Child[] = [];
   #closing: Promise<void> | undefined;
 
   private constructor(labFile: string, signal: AbortSignal) {
-    const base = tmpdir().length > LONGEST_FOLDER ? '/tmp' : tmpdir();
-    this.#folder = mkdtempSync(join(base, 'taplab-demo-'));
+    this.#labFile = labFile;
     this.#signal = signal;
-    const socket = join(this.#folder, 'control.sock');
+    const socket = join(ensureStateDirectory(), `${labName()}.sock`);
     this.client = new ControlClient(socket);
     const options = ['--socket', socket, '--metrics', '127.0.0.1:0', '--log-level', 'warn', '--json'];
-    this.#daemon = new Child('taplab up', process.execPath, [CLI, 'up', labFile, ...options]);
+    const args = [CLI, 'up', '/proc/self/fd/3', UNTIL_STDIN_CLOSES, ...options];
+    const file = openNamedLab(labFile);
+    try {
+      this.#daemon = new Child('the lab', process.execPath, args, file);
+    } finally {
+      closeSync(file);
+    }
     this.broken = this.#daemon.ended.then(() => {
       throw this.#daemon.failure();
     });
@@ -53,6 +63,7 @@ export class KernelStage implements Stage {
 
   /** Throws what kept the lab from coming up; nothing is left behind then. */
   static async up(labFile: string, signal: AbortSignal): Promise<KernelStage> {
+    await removeLeftovers(labFile);
     const stage = new KernelStage(labFile, signal);
     try {
       await stage.#ready();
@@ -94,8 +105,9 @@ export class KernelStage implements Stage {
   }
 
   #run(namespace: string | undefined, command: string, ...args: string[]): Child {
-    const inNode = ['netns', 'exec', namespace ?? '', process.execPath, TRAFFIC, command, ...args];
-    const child = new Child(`traffic ${command}`, 'ip', inNode);
+    const inNode = ['netns', 'exec', namespace ?? '', process.execPath, TRAFFIC, command];
+    const options = [...args, UNTIL_STDIN_CLOSES];
+    const child = new Child(`traffic ${command}`, 'ip', [...inNode, ...options]);
     this.#traffic.push(child);
     return child;
   }
@@ -129,6 +141,20 @@ export class KernelStage implements Stage {
     await Promise.all(this.#traffic.map((child) => child.end(TRAFFIC_PATIENCE_MS)));
     this.client.close();
     await this.#daemon.end();
-    rmSync(this.#folder, { recursive: true, force: true });
+    // Of a daemon that was killed. One that ended by itself has left nothing.
+    await removeLeftovers(this.#labFile);
   }
+}
+
+/**
+ * The lab file with the name of this demo's lab, open for reading. It is only open and has no name any more: whatever
+ * happens, there is nothing to delete. The caller closes it.
+ */
+function openNamedLab(labFile: string): number {
+  const path = join(ensureStateDirectory(), `${labName()}.yaml`);
+  const text = readFileSync(labFile, 'utf8').replace(/^name: .*$/m, `name: ${labName()}`);
+  const fd = openSync(path, 'w+', 0o600);
+  unlinkSync(path);
+  writeFileSync(fd, text);
+  return fd;
 }

@@ -2,7 +2,6 @@
  * What the demo shows on its stage, in order: traffic starts, a capture and two filters are attached over the control
  * socket while it runs, rates and matches are shown each second, metrics are scraped, and at the end a report.
  */
-import { createWriteStream } from 'node:fs';
 import { get } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -99,10 +98,10 @@ type Capture = { finish(): Promise<{ path: string; frames: number; dropped: numb
 
 /** Streams what the client's interface carries from the control socket into a pcapng file. */
 async function startCapture({ client }: Stage, folder: string): Promise<Capture> {
-  const { path, fd } = createCapture(folder);
   const { id } = await client.attach(INTERFACE, { program: HEADERS_ONLY });
   const stream = await client.stream(id, 'pcapng');
-  const written = pipeline(stream, createWriteStream('', { fd }));
+  const { path, sink } = await createCapture(folder);
+  const written = pipeline(stream, sink);
   // Reported when it is asked for.
   written.catch(() => undefined);
   return {

@@ -6,6 +6,9 @@ import { spawn, spawnSync } from 'node:child_process';
 import { constants } from 'node:os';
 import { type Check, diagnose } from '../lab/doctor.ts';
 
+/** What ends a demo early, in order. */
+export const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+
 /** Set in the demo that runs inside a user namespace the demo has made. */
 const INSIDE = 'TAPLAB_DEMO_INSIDE';
 const UNSHARE = ['-Urnm', '--'];
@@ -22,9 +25,14 @@ const NEEDED = [
   'state directory',
 ];
 
+/** Whether this is the demo inside a user namespace. Its stdin closes when the demo outside ends. */
+export function isInside(): boolean {
+  return process.env[INSIDE] !== undefined;
+}
+
 /** What is in the way of kernel devices here; undefined when nothing is. */
 export async function obstacle(): Promise<Check | undefined> {
-  if (process.env[INSIDE] !== undefined) {
+  if (isInside()) {
     // A new network namespace has its loopback device down, and metrics are served on it.
     spawnSync('ip', ['link', 'set', 'lo', 'up']);
   }
@@ -35,22 +43,22 @@ export async function obstacle(): Promise<Check | undefined> {
 
 /** Whether a user namespace could help that has not been tried yet. */
 export function canUnshare(): boolean {
-  if (process.env[INSIDE] !== undefined || process.platform !== 'linux') return false;
+  if (isInside() || process.platform !== 'linux') return false;
   return spawnSync('unshare', [...UNSHARE, 'true'], { stdio: 'ignore' }).status === 0;
 }
 
 /** Runs this program again inside a user namespace, and returns its exit status. Signals are passed on. */
 export function runInside(script: string): Promise<number> {
   const child = spawn('unshare', [...UNSHARE, process.execPath, ...process.execArgv, script], {
-    stdio: 'inherit',
+    stdio: ['pipe', 'inherit', 'inherit'],
     env: { ...process.env, [INSIDE]: '1' },
   });
   const pass = (signal: NodeJS.Signals): void => void child.kill(signal);
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, pass);
+  for (const signal of SIGNALS) process.on(signal, pass);
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (status, signal) => {
-      for (const each of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(each, pass);
+      for (const each of SIGNALS) process.off(each, pass);
       resolve(status ?? 128 + constants.signals[signal ?? 'SIGTERM']);
     });
   });

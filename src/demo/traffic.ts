@@ -6,9 +6,11 @@
  *   node traffic.js tcp ADDRESS [--bytes N] [--seconds S] [--port 80]
  *
  * Results go to stdout as one line of JSON. Every run is bounded in time, and SIGTERM or SIGINT ends it early with the
- * result so far. Exit status: 0, 1 when the traffic could not be made, 2 for wrong arguments.
+ * result so far; with `--until-stdin-closes` so does the end of stdin, that is the end of whoever holds the pipe. Exit
+ * status: 0, 1 when the traffic could not be made, 2 for wrong arguments.
  */
 import { parseArgs } from 'node:util';
+import { whenStdinCloses } from '../cli/stdin-closes.ts';
 import { ping } from './traffic/ping.ts';
 import { serve } from './traffic/serve.ts';
 import { tcp } from './traffic/tcp.ts';
@@ -16,6 +18,7 @@ import { tcp } from './traffic/tcp.ts';
 const USAGE = `usage: traffic serve [--echo-port PORT] [--sink-port PORT] [--seconds S]
        traffic ping ADDRESS [--count N] [--interval MS] [--size BYTES] [--port PORT]
        traffic tcp ADDRESS [--bytes N] [--seconds S] [--port PORT]
+options of each: --until-stdin-closes
 `;
 
 class UsageError extends Error {}
@@ -37,7 +40,8 @@ try {
 }
 
 function run(args: string[], signal: AbortSignal): Promise<object> {
-  const { positionals, values } = parse(args);
+  const { positionals, values, untilStdinCloses } = parse(args);
+  if (untilStdinCloses) whenStdinCloses(() => interrupted.abort());
   const [command, address, ...rest] = positionals;
   if (rest.length > 0) throw new UsageError(`unexpected argument "${rest[0]}"`);
   if (command === 'serve') {
@@ -79,10 +83,10 @@ function run(args: string[], signal: AbortSignal): Promise<object> {
   );
 }
 
-function parse(args: string[]): { positionals: string[]; values: Values } {
+function parse(args: string[]): { positionals: string[]; values: Values; untilStdinCloses: boolean } {
   const text = { type: 'string' } as const;
   try {
-    return parseArgs({
+    const { positionals, values } = parseArgs({
       args,
       allowPositionals: true,
       options: {
@@ -94,8 +98,11 @@ function parse(args: string[]): { positionals: string[]; values: Values } {
         size: text,
         port: text,
         bytes: text,
+        'until-stdin-closes': { type: 'boolean' },
       },
     });
+    const { 'until-stdin-closes': untilStdinCloses = false, ...texts } = values;
+    return { positionals, values: texts, untilStdinCloses };
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }

@@ -2,8 +2,7 @@
  * The lab on memory devices and a virtual clock, in this process: the same emulator, control socket and metrics, with
  * scripted hosts (host.ts) in place of network namespaces. Needs no privilege.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
@@ -19,6 +18,7 @@ import { createMetrics } from '../metrics/metrics.ts';
 import type { PingStats } from './host/pinger.ts';
 import type { TransferStats } from './host/tcp-sender.ts';
 import { Host } from './host.ts';
+import { makeFolder } from './leftovers.ts';
 import {
   PING_INTERVAL_MS,
   type Stage,
@@ -53,7 +53,7 @@ export class VirtualStage implements Stage {
   #closing: Promise<void> | undefined;
 
   private constructor(lab: Lab, emulator: Emulator, signal: AbortSignal) {
-    this.#folder = mkdtempSync(join(tmpdir(), 'taplab-demo-'));
+    this.#folder = makeFolder();
     this.#lab = lab;
     this.#signal = signal;
     this.#emulator = emulator;

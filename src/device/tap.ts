@@ -37,6 +37,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   EBUSY: 'a device of that name exists; choose another name, or remove it with `ip link del`',
   EEXIST: 'a device of that name exists; choose another name, or remove it with `ip link del`',
   EINVAL: 'the name is not allowed, or a device of another type has it',
+  ENOTTY: `${TUN_PATH} is not the TUN device; remove it and \`mknod ${TUN_PATH} c 10 200\``,
   EMFILE: 'too many open files; raise the limit with `ulimit -n`',
 };
 

@@ -9,11 +9,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { errno, errnoName, flock, LOCK_EX, LOCK_NB } from '../sys/libc.ts';
 import type { Lab } from './model.ts';
 import { namespaceName } from './names.ts';
-import { type NodeProcess, removeNamespaces } from './namespaces.ts';
+import { type NodeProcess, namespaceExists, removeNamespaces } from './namespaces.ts';
 import {
   ensureStateDirectory,
   isDeadSocket,
   isRunning,
+  type LabListing,
   type LabState,
   listLabs,
   processStartTime,
@@ -76,6 +77,34 @@ export async function claimLab(
   }
 }
 
+/** A lab whose process ended without taking it down, and what of it has been removed now. */
+export type DeadLab = Leftovers & { readonly lab: string };
+
+/**
+ * Removes what dead processes left of the labs whose control socket this is. None while a living process has it.
+ * Throws StateError when something cannot be removed.
+ */
+export async function removeDeadLabs(
+  socket: string,
+  directory: string = stateDirectory(),
+): Promise<DeadLab[]> {
+  const find = (): LabListing[] => listLabs(directory).filter((lab) => lab.socket === socket);
+  if (find().length === 0) return [];
+  const unlock = await lockDirectory(directory);
+  try {
+    const labs = find();
+    if (labs.some((lab) => lab.running)) return [];
+    const removed: DeadLab[] = [];
+    for (const state of labs) {
+      removed.push({ lab: state.lab, ...(await cleanUp(state)) });
+      rmSync(join(directory, `${state.lab}.json`), { force: true });
+    }
+    return removed;
+  } finally {
+    unlock();
+  }
+}
+
 /** Holds the directory's lock until the returned function is called. Throws StateError when it takes too long. */
 async function lockDirectory(directory: string): Promise<() => void> {
   const fd = openSync(directory, 'r');
@@ -127,7 +156,8 @@ function releaseClaim(path: string, state: LabState): void {
 
 /** Removes what the state file of a dead process names. Throws StateError when something cannot be removed. */
 async function cleanUp(state: LabState): Promise<Leftovers> {
-  const { processes, errors } = await removeNamespaces(state.namespaces);
+  const namespaces = state.namespaces.filter(namespaceExists);
+  const { processes, errors } = await removeNamespaces(namespaces);
   if (errors.length > 0) {
     const why = errors.map((error) => error.message).join('; ');
     throw new StateError(`clean up what lab ${state.lab} (pid ${state.pid}) left: ${why}`);
@@ -136,7 +166,7 @@ async function cleanUp(state: LabState): Promise<Leftovers> {
   if (hasSocket) rmSync(state.socket, { force: true });
   return {
     pid: state.pid,
-    namespaces: state.namespaces,
+    namespaces,
     socket: hasSocket ? state.socket : undefined,
     processes,
   };

@@ -21,6 +21,8 @@ type Result = Omit<Check, 'name'>;
 const MIN_NODE = [20, 19] as const;
 const CAP_NET_ADMIN = 12;
 const CAP_SYS_ADMIN = 21;
+const TUNGETFEATURES = 0x800454cf;
+const SIZEOF_INT = 4;
 const UNSHARE_ADVICE = 'start taplab with `unshare -Urnm taplab ...`, or as root';
 const MEMORY_ADVICE = 'labs with `device: memory` work without it';
 
@@ -88,12 +90,17 @@ async function checkKoffi(): Promise<Result> {
 }
 
 async function checkTun(): Promise<Result> {
-  const { check, close, open, O_CLOEXEC, O_RDWR } = await import('../sys/libc.ts');
+  const { check, close, errno, ioctl, open, O_CLOEXEC, O_RDWR } = await import('../sys/libc.ts');
   const { deviceAdvice } = await import('../device/tap.ts');
-  const { errno } = await import('../sys/libc.ts');
   const fd = open('/dev/net/tun', O_RDWR | O_CLOEXEC);
   if (fd === -1) check(fd, 'open', '/dev/net/tun', deviceAdvice(errno()));
-  close(fd);
+  try {
+    // Any file can be opened; what this asks, only the TUN driver answers.
+    const isTun = ioctl(fd, TUNGETFEATURES, new Uint8Array(SIZEOF_INT)) !== -1;
+    if (!isTun) check(-1, 'ioctl TUNGETFEATURES', '/dev/net/tun', deviceAdvice(errno()));
+  } finally {
+    close(fd);
+  }
   return { status: 'ok', detail: 'can be opened' };
 }
 
@@ -189,7 +196,8 @@ async function checkLabs(): Promise<Result> {
   return {
     status: 'warn',
     detail: `${detail}; ended without clean-up: ${remains.join(', ')}`,
-    advice: '`taplab up` of the same lab cleans up first',
+    advice:
+      '`taplab down` removes what it left (with --socket, if it had one), and so does `taplab up` of the same lab',
   };
 }
 

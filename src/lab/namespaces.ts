@@ -4,8 +4,15 @@
  * create() makes all namespaces or none. Then the caller opens the devices inside them, and configure() gives them
  * addresses, brings them up and sets routes. remove() takes everything down, whatever state it is in.
  */
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { inNamespace } from '../device/in-namespace.ts';
 import { runTool, ToolError } from '../sys/tool.ts';
 import type { Lab, LabNode } from './model.ts';
@@ -258,13 +265,31 @@ function commandOf(pid: number): string {
   }
 }
 
-/** Starts a command inside a node of a lab that is up. Not a shell: arguments are passed as they are. */
-export function execInNode(
-  lab: string,
-  node: string,
-  command: string,
-  args: readonly string[] = [],
-  options: SpawnOptions = {},
-): ChildProcess {
-  return spawn('ip', ['netns', 'exec', namespaceName(lab, node), command, ...args], options);
+/**
+ * The command line that leads into a node of a lab that process `pid` runs, to be followed by a command: ip-netns(8),
+ * and before it nsenter(1) when the process has mounts of its own, as under `unshare -Urnm`.
+ * Throws NodeError when the namespace has no name any more, in neither place.
+ */
+export function entrance(lab: string, node: string, pid: number): readonly [string, ...string[]] {
+  const name = namespaceName(lab, node);
+  if (namespaceExists(name)) return ['ip', 'netns', 'exec', name];
+  const isThere = NETNS_DIRECTORIES.some((directory) => existsSync(`/proc/${pid}/root${directory}/${name}`));
+  if (!isThere) {
+    const why = `the namespace of node ${node} is gone: somebody has removed its name ${name}`;
+    throw new NodeError(`${why}; take the lab down and up again`, node);
+  }
+  // Entering the user namespace one is in already is an error. Without rights to set groups, only the uid becomes root's.
+  const user = isSameNamespace(pid, 'user') ? [] : ['-U', '--preserve-credentials', '-S', '0'];
+  return ['nsenter', '-t', String(pid), ...user, '-m', '-n', 'ip', 'netns', 'exec', name];
+}
+
+/** /var/run is a link to /run on most systems, and a link is followed from this process's root. */
+const NETNS_DIRECTORIES = [NETNS_DIRECTORY, '/run/netns'];
+
+function isSameNamespace(pid: number, kind: string): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/${kind}`) === readlinkSync(`/proc/self/ns/${kind}`);
+  } catch {
+    return false;
+  }
 }

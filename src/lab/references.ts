@@ -157,7 +157,11 @@ function checkLinks(file: Map_, known: Names, problems: Problem[]): void {
       if (typeof end !== 'string' || !checkKnown(end, path, known, problems)) continue;
       const user = users.get(end);
       if (user !== undefined) {
-        problems.push({ path, at: 'value', message: `${end} is used twice, in ${user} and in ${shown}` });
+        const message =
+          j === 1 && end === ends[0]
+            ? `${shown} joins ${end} with itself: a link needs two interfaces`
+            : `${end} is used twice, in ${user} and in ${shown}`;
+        problems.push({ path, at: 'value', message });
       }
       users.set(end, shown);
       kinds.push({ text: end, kind: known.interfaces.get(end)!.device });

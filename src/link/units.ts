@@ -49,7 +49,7 @@ const RATE_UNITS: readonly Unit[] = [
 const SIZE_UNITS: readonly Unit[] = [
   { names: ['', 'b'], decimals: 0 },
   ...['k', 'm', 'g'].flatMap((prefix, i): Unit[] => [
-    { names: [prefix, `${prefix}b`], decimals: 0, factor: 1024 ** (i + 1) },
+    { names: [`${prefix}b`, prefix], decimals: 0, factor: 1024 ** (i + 1) },
     { names: [`${prefix}bit`], decimals: 0, factor: 1024 ** (i + 1) / 8 },
   ]),
 ];

@@ -23,13 +23,19 @@ export class ToolError extends Error {
     why: { status?: number | undefined; stderr: string; code?: string | undefined },
     advice?: string,
   ) {
-    super(`${attempt}: ${why.stderr.trim() || 'no reason given'}${advice ? `; ${advice}` : ''}`);
+    super(`${attempt}: ${inOneLine(why.stderr) || 'no reason given'}${advice ? `; ${advice}` : ''}`);
     this.name = 'ToolError';
     this.command = command;
     this.status = why.status;
     this.stderr = why.stderr;
     this.code = why.code;
   }
+}
+
+/** What a tool said, without the line of `ip -batch` that names the line of its input. */
+function inOneLine(stderr: string): string {
+  const lines = stderr.split('\n').map((line) => line.trim());
+  return lines.filter((line) => line !== '' && !/^Command failed -:\d+$/.test(line)).join(', ');
 }
 
 export type ToolOptions = {

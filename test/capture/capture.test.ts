@@ -1,5 +1,6 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
@@ -126,7 +127,7 @@ describe('readers', () => {
     expect([pcapng.finished, bpf.finished, capture.status()]).toEqual([
       true,
       true,
-      { subscribers: [], ended: true },
+      { subscribers: [], errors: [], ended: true },
     ]);
     const counts = statisticsOf(Buffer.concat(pcapng.chunks));
     expect([4, 5, 6, 7, 8].map((code) => counts.get(code))).toEqual([20, 0, 4, 1, 3]);
@@ -297,14 +298,68 @@ describe('files', () => {
 
   it('replaces what was there', async () => {
     const path = join(folder, 'c.pcapng');
+    writeFileSync(path, Buffer.alloc(100_000));
     await captures.of(descriptor).toFile(path);
-    truncateSync(path, 100_000);
-    const again = new FakeDescriptor();
-    await captures.of(again).toFile(path);
-    await again.close();
     await descriptor.close();
     await captures.filesClosed();
+    expect(fileNumbers(path)).toEqual([]);
     expect(readFileSync(path).length).toBeLessThan(100_000);
+  });
+
+  describe('that another capture is writing', () => {
+    const refusal =
+      /capture file .*d\.pcapng: cannot create it: EBUSY \(another capture is writing it\); name another/;
+
+    it('is refused to a second descriptor, left as it is, and free when the first has ended', async () => {
+      const path = join(folder, 'd.pcapng');
+      await captures.of(descriptor).toFile(path);
+      descriptor.push(numbered(1));
+      await turns();
+      const second = new FakeDescriptor();
+      symlinkSync(path, join(folder, 'link to d.pcapng'));
+      for (const name of ['d.pcapng', 'link to d.pcapng']) {
+        await expect(captures.of(second).toFile(join(folder, name))).rejects.toThrow(refusal);
+      }
+      expect(second.reads).toBe(0);
+      descriptor.push(numbered(2));
+      await descriptor.close();
+      await captures.filesClosed();
+      expect(fileNumbers(path)).toEqual([1, 2]);
+      await captures.of(second).toFile(path);
+      await second.close();
+      await captures.filesClosed();
+      expect(fileNumbers(path)).toEqual([]);
+    });
+
+    it('is refused when it is a capture of another process', async (context) => {
+      if (spawnSync('flock', ['--version']).status !== 0) {
+        console.log('skipped: a file locked by another process needs flock(1)');
+        return context.skip();
+      }
+      const path = join(folder, 'd.pcapng');
+      writeFileSync(path, 'of another process');
+      const other = spawn('flock', [path, 'sh', '-c', 'echo locked; read x'], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      try {
+        await once(other.stdout, 'data');
+        await expect(captures.of(descriptor).toFile(path)).rejects.toThrow(refusal);
+        expect(readFileSync(path, 'utf8')).toBe('of another process');
+      } finally {
+        other.stdin.end();
+        await once(other, 'exit');
+      }
+      return undefined;
+    });
+  });
+
+  it('that is a pipe is refused at once, and so is a device', async () => {
+    const path = join(folder, 'pipe');
+    expect(spawnSync('mkfifo', [path]).status).toBe(0);
+    await expect(captures.of(descriptor).toFile(path)).rejects.toThrow(
+      /pipe: cannot create it: ESPIPE \(it is not a regular file\); name a file, or get the capture as a stream/,
+    );
+    await expect(captures.of(descriptor).toFile('/dev/null')).rejects.toThrow(/ESPIPE/);
   });
 
   it.each([

@@ -5,6 +5,8 @@ import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCli } from '../../src/cli/run.ts';
 import { Terminal } from '../../src/cli/terminal.ts';
+import { resolveFilter } from '../../src/control/filter.ts';
+import { CONTROL_OWNER } from '../../src/daemon/contract.ts';
 import { eventually, type Fixture, startFixture } from '../control/fixture.ts';
 
 let fixture: Fixture;
@@ -29,6 +31,16 @@ async function taplab(...args: string[]): Promise<Outcome> {
   const status = await runCli(['--socket', fixture.socketPath, ...args], new Terminal(out, err));
   return { status, out: text(out), err: text(err) };
 }
+
+const ATTACH = {
+  filter: '',
+  program: resolveFilter('', 1).program,
+  direction: 'inout',
+  immediate: false,
+  readTimeoutMs: 0,
+  bufferBytes: 4096,
+  owner: CONTROL_OWNER,
+} as const;
 
 const COMMANDS = ['up', 'down', 'ps', 'stats', 'exec', 'attach', 'detach', 'dump', 'set', 'doctor'];
 
@@ -63,7 +75,14 @@ describe('usage errors have status 2, say what was wrong, and go to stderr', () 
     [['attach', 'client:eth0', '--buffer', 'big'], /expected a size such as/],
     [['dump', 'client:eth0', '-c', '0'], /at least 1/],
     [['dump', 'client:eth0', '--format', 'pcap'], /pcapng, bpf, json/],
-    [['set', 'wan'], /missing required argument 'impairment'/],
+    [['set', 'wan'], /^taplab: missing required argument 'impairment'/],
+    [['set', 'wan', 'dealy', '3ms'], /^taplab: .*did you mean "delay"/],
+    [['attach', 'client:eth0', '--buffer', '3zb'], /unknown unit "zb", expected b, kb/],
+    [['attach', 'client:eth0', '--buffer', '3b'], /at least 32b and at most 16mb/],
+    [['up', 'x.yaml', '--metrics', 'nowhere'], /expected HOST:PORT/],
+    [['up', 'x.yaml', '--group', 'no such group'], /\/etc\/group has no group of that name/],
+    [['--socket', '', 'ps'], /Expected the path of a socket/],
+    [['exec', 'client', 'ls', '-la'], /unknown option '-la'.*taplab exec NODE -- ls -l/s],
     [['up'], /missing required argument 'lab.yaml'/],
     [['up', 'x.yaml', '--workers', '-1'], /whole number/],
     [['ps', 'extra'], /too many arguments/],
@@ -81,11 +100,13 @@ describe('failures have status 1 and say what to do', () => {
     [['attach', 'client:eth0', '@dnss'], /did you mean "@dns"/],
     [['attach', 'client:eth0', './none.bpf'], /^taplab: filter file \.\/none\.bpf does not exist/],
     [['dump', 'client:eth0', '-w', '/nonexistent/x.pcapng'], /cannot write \/nonexistent\/x\.pcapng: ENOENT/],
-    [['set', 'wan', 'dealy', '3ms'], /did you mean "delay"/],
     [['exec', 'clint', '--', 'true'], /no node "clint"; did you mean "client"/],
     [['detach', '999'], /There is no descriptor 999/],
-    [['up', 'none.yaml'], /none\.yaml/],
-    [['up', 'x.yaml', '--metrics', 'nowhere'], /expected HOST:PORT/],
+    [['up', '/nosuch.yaml'], /^taplab: lab file \/nosuch\.yaml does not exist$/m],
+    [['up', '/tmp', '--detach'], /^taplab: lab file \/tmp is a directory/],
+    [['attach', 'client:eth0', 'host www.example.org'], /names are not resolved; give an address/],
+    [['--socket', '/etc/passwd', 'ps'], /^taplab: \/etc\/passwd is not a socket/],
+    [['--socket', `/${'x'.repeat(120)}`, 'ps'], /has 121 bytes, and unix\(7\) allows 107/],
     [['--socket', '/nonexistent/socket', 'ps'], /no taplab is listening on \/nonexistent\/socket; start one/],
   ])('%j', async (args, message) => {
     const { status, out, err } = await taplab(...args);
@@ -101,6 +122,43 @@ describe('failures have status 1 and say what to do', () => {
     expect(status).toBe(1);
     for (const line of err.trimEnd().split('\n')) expect(line).toMatch(/^.*bad\.yaml:\d+:\d+: ./);
   });
+});
+
+test('a filter file that cannot be used is named, with line and column', async () => {
+  const path = join(folder, 'bad.bpf');
+  writeFileSync(path, 'ldh [12]\nfoo\n');
+  for (const command of ['attach', 'dump']) {
+    expect((await taplab(command, 'client:eth0', path)).err).toContain(
+      `${path}:2:1: unknown instruction 'foo'`,
+    );
+  }
+});
+
+test('control characters of a lab file are shown, not obeyed', async () => {
+  const path = join(folder, 'escape.yaml');
+  writeFileSync(path, 'name: "a\\e[31m\\u202e"\nnodes: {}\n');
+  const { err } = await taplab('up', path);
+  expect(err).toContain('"a\\u001b[31m\\u202e"');
+  expect(err).not.toContain('\u001b');
+});
+
+test('a capture that was given up is shown by ps', async () => {
+  const descriptor = await fixture.emulator.attach('client:eth0', ATTACH);
+  descriptor.read = () => Promise.reject(new Error('capture file /x.pcapng: cannot write it: ENOSPC'));
+  fixture.captures.of(descriptor).subscribe('json', new PassThrough());
+  const { out } = await taplab('ps');
+  await descriptor.close();
+  expect(out).toContain(`descriptor ${descriptor.id}: capture file /x.pcapng: cannot write it: ENOSPC`);
+});
+
+test('control characters in the filter of somebody else are shown by ps, not obeyed', async () => {
+  const descriptor = await fixture.emulator.attach('client:eth0', {
+    ...ATTACH,
+    filter: 'tcp\u001b[2J\nport 80',
+  });
+  const { out } = await taplab('ps');
+  await descriptor.close();
+  expect(out).toContain('tcp\\u001b[2J port 80');
 });
 
 describe('ps', () => {
@@ -175,6 +233,17 @@ describe('attach and detach', () => {
   });
 });
 
+test.each([
+  [['delay', '20'], 'taplab: delay 20 is taken as 20us, as tc(8) does; write 20ms for milliseconds\n'],
+  [['delay 5ms 2'], 'taplab: delay 2 is taken as 2us, as tc(8) does; write 2ms for milliseconds\n'],
+  [['delay', '20ms', 'loss', '1', 'rate', '1000'], ''],
+  [['delay', '0'], ''],
+])('set %j says what a time without a unit means: %j', async (words, note) => {
+  const { status, err } = await taplab('set', 'wan', ...words);
+  expect([status, err]).toEqual([0, note]);
+  await taplab('set', 'wan', 'clear');
+});
+
 test('set shows before and after', async () => {
   const both = await taplab('set', 'wan', 'delay 20ms loss 1%');
   expect(both.out).toBe(
@@ -244,5 +313,5 @@ test('down asks for the end, and says so when it does not come', async () => {
   const { status, err } = await taplab('down', '--timeout', '1');
   expect(fixture.shutdowns()).toBe(1);
   expect(status).toBe(1);
-  expect(err).toMatch(/still going down after 1 seconds/);
+  expect(err).toMatch(/still going down after 1 second;/);
 });

@@ -1,7 +1,16 @@
 /** The built `taplab` as a process of its own: signals, pipes that close, and a lab in the background. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -85,6 +94,19 @@ describe.skipIf(!built)('dump', () => {
     await eventually(() => fixture.emulator.descriptors().length === 0, 'the descriptor is closed');
   });
 
+  test.skipIf(!existsSync('/dev/full'))('says that its output cannot be written', async () => {
+    const full = openSync('/dev/full', 'w');
+    child = spawn(process.execPath, [MAIN, '--socket', fixture.socketPath, 'ps'], {
+      stdio: ['ignore', full, 'pipe'],
+    });
+    closeSync(full);
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      messages += text;
+    });
+    const [status] = await once(child, 'close');
+    expect([status, messages]).toEqual([1, 'taplab: cannot write to stdout: ENOSPC\n']);
+  });
+
   test('leaves no descriptor behind when it is killed', async () => {
     await startDump();
     child.kill('SIGKILL');
@@ -113,8 +135,16 @@ links:
 
   type Outcome = { readonly status: number; readonly stdout: string; readonly stderr: string };
 
+  let env: NodeJS.ProcessEnv;
+  /** Where these processes keep state: root has one place only. */
+  let state: string;
+
+  beforeAll(() => {
+    env = { ...process.env, TAPLAB_SOCKET: join(folder, 'lab.sock'), XDG_RUNTIME_DIR: folder };
+    state = process.getuid?.() === 0 ? stateDirectory() : join(folder, 'taplab');
+  });
+
   async function taplab(...args: string[]): Promise<Outcome> {
-    const env = { ...process.env, TAPLAB_SOCKET: join(folder, 'lab.sock'), XDG_RUNTIME_DIR: folder };
     try {
       return {
         status: 0,
@@ -153,5 +183,59 @@ links:
     expect(up.status).toBe(1);
     expect(up.stderr).toMatch(/^taplab: cannot serve metrics on 192.0.2.1:1: listen: EADDRNOTAVAIL/);
     expect((await taplab('ps')).status).toBe(1);
+    expect(readdirSync(state).filter((name) => /^\..*\.log$/.test(name))).toEqual([]);
+  });
+
+  test.each([0, 200, 400, 600, 800])(
+    'interrupted after %d ms of starting is up or down, as it says',
+    async (ms) => {
+      writeFileSync(join(folder, 'lab.yaml'), lab);
+      const up = spawn(process.execPath, [MAIN, 'up', 'lab.yaml', '--detach', '--metrics', 'off'], {
+        env,
+        cwd: folder,
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+      let said = '';
+      up.stderr!.setEncoding('utf8').on('data', (text: string) => {
+        said += text;
+      });
+      const ended = once(up, 'exit');
+      // Not before the background process runs: until then Ctrl-C ends this one as any other program.
+      await eventually(
+        () => readdirSync(state).some((name) => name.startsWith('.background-test')),
+        'it starts',
+      );
+      setTimeout(() => up.kill('SIGINT'), ms);
+      const [status, signal] = await ended;
+      if (status === 0) expect((await taplab('down')).status).toBe(0);
+      else if (signal === null)
+        expect([status, said]).toEqual([130, 'taplab: interrupted; the lab is down\n']);
+      expect((await taplab('ps')).status).toBe(1);
+      expect(existsSync(join(state, 'background-test.json'))).toBe(false);
+    },
+  );
+
+  test('that is stopped is waited for as long as --timeout says, and what is killed is cleaned up by down', async () => {
+    writeFileSync(join(folder, 'lab.yaml'), lab);
+    const up = await taplab('up', 'lab.yaml', '--detach', '--metrics', 'off', '--json');
+    const { pid } = JSON.parse(up.stdout) as { pid: number };
+    process.kill(pid, 'SIGSTOP');
+    const startMs = Date.now();
+    const down = await taplab('down', '--timeout', '1');
+    expect(Date.now() - startMs).toBeLessThan(5000);
+    expect([down.status, down.stderr]).toEqual([
+      1,
+      expect.stringContaining(`taplab (pid ${pid}) does not answer`),
+    ]);
+    process.kill(pid, 'SIGKILL');
+    await eventually(() => processStartTime(pid) === undefined, 'it is gone');
+    expect((await taplab('ps')).stderr).toContain(
+      `lab background-test (pid ${pid}) ended without clean-up; \`taplab down\` removes what it left`,
+    );
+    const again = await taplab('down');
+    expect(again.status).toBe(0);
+    expect(again.stderr).toContain(`had ended without clean-up: removed socket ${join(folder, 'lab.sock')}`);
+    expect((await taplab('down')).status).toBe(1);
+    expect(existsSync(join(state, 'background-test.json'))).toBe(false);
   });
 });

@@ -83,7 +83,7 @@ describe('who may do what', () => {
     expect((await fixture.send('GET', '/v1/lab')).status).toBe(200);
   });
 
-  test('changes are logged with who made them, looking is not', async () => {
+  test('changes are logged with who made them, looking at level debug only', async () => {
     fixture.log.length = 0;
     await fixture.send('GET', '/v1/lab');
     await fixture.send('POST', '/v1/descriptors/1/flush');

@@ -97,3 +97,34 @@ test("another program's answer is not taken for taplab's", async () => {
   other.close();
   rmSync(folder, { recursive: true, force: true });
 });
+
+describe('a taplab that is stopped', () => {
+  test('does not answer: an error says so after the timeout', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'taplab-client-'));
+    const path = join(folder, 's');
+    const silent = createServer(() => undefined);
+    await new Promise<void>((resolve) => silent.listen(path, resolve));
+    const impatient = new ControlClient(path);
+    impatient.timeoutMs = 50;
+    const requests = [() => impatient.lab(), () => impatient.metrics(), () => impatient.stream(1, 'json')];
+    for (const ask of requests) {
+      await expect(ask()).rejects.toMatchObject({
+        name: 'ConnectionError',
+        code: 'ETIMEDOUT',
+        message: expect.stringContaining(`does not answer on ${path}`),
+      });
+    }
+    impatient.close();
+    silent.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  test('a stream on which nothing happens goes on after the timeout', async () => {
+    client.timeoutMs = 200;
+    const { id } = await client.attach('client:eth0', {});
+    const stream = await client.stream(id, 'json');
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    expect(stream.destroyed).toBe(false);
+    stream.destroy();
+  });
+});

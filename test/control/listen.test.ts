@@ -32,6 +32,14 @@ test('the socket has mode 0660 whatever the umask is, and the umask stays as it 
   expect((statSync(path).mode & 0o777).toString(8)).toBe('660');
 });
 
+test('the socket is given to a group, and keeps its mode', async () => {
+  const path = join(folder, 's');
+  const group = process.getuid?.() === 0 ? 12_345 : process.getgid!();
+  await listenOnSocket(server, path, group);
+  const { gid, mode } = statSync(path);
+  expect([gid, (mode & 0o777).toString(8)]).toEqual([group, '660']);
+});
+
 test('the socket is removed when the server closes', async () => {
   const path = join(folder, 's');
   await listenOnSocket(server, path);

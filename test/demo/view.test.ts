@@ -49,6 +49,7 @@ const HTTP: DescriptorResource = {
   capturedBytes: 0,
   written: 0,
   readers: [],
+  errors: [],
 };
 
 function terminalOf(properties: object): { terminal: Terminal; text: () => string } {

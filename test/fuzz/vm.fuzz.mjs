@@ -7,15 +7,17 @@
  * The second is a target for jazzer.js, whose prebuilt engine needs glibc 2.38 or newer (not Debian 12); the first
  * needs nothing but Node.
  *
- * The first byte of the input says what the rest is: program text, or packed instructions, then a packet. What
+ * The first byte of the input says what the rest is: an expression, program text or packed instructions, then a packet. What
  * must hold: nothing throws but the errors that are promised, text and program turn into each other, and all
  * engines give one verdict.
  */
 
 import {
+  compileFilter,
   compileFused,
   compileWasm,
   disassemble,
+  FilterSyntaxError,
   InvalidProgramError,
   METADATA_WORDS,
   Program,
@@ -40,10 +42,28 @@ export function fuzz(input) {
   const [mode = 0] = input;
   const options = { dialect: mode & 2 ? 'linux' : 'bsd', backwardJumps: (mode & 4) !== 0 };
   const packet = input.subarray(-PACKET_BYTES);
+  if (mode & 8) {
+    const program = fromExpression(input.subarray(1, -PACKET_BYTES), options.dialect);
+    if (program) checkVerdicts(program, packet);
+    return;
+  }
   const program = mode & 1 ? decode(input.subarray(1), options) : parse(input.toString('latin1', 1), options);
   if (program === undefined) return;
   checkText(program, options);
   checkVerdicts(program, packet);
+}
+
+/** Words that expressions are made of; each byte of the input picks one. */
+const TOKENS = (
+  'and or not ( ) ip ip6 tcp udp icmp icmp6 arp ether vlan mpls geneve pppoes host net port portrange src dst proto ' +
+  'protochain broadcast multicast len less greater [ ] : + - * / & | < > = != >= <= << >> 0 1 2 4 6 12 14 17 53 80 ' +
+  '65535 0xffff 4294967295 198.18.0.1 198.18.0.0/15 fd00::1 fd00::/8 02:00:00:00:00:01 1000-2000 tcpflags tcp-syn ' +
+  'icmptype icmp-echo inbound ifindex \\ip llc stp iso mask 255.255.0.0 gateway http @ zzz'
+).split(' ');
+
+function fromExpression(data, dialect) {
+  const text = Array.from(data, (byte) => TOKENS[byte % TOKENS.length]).join(' ');
+  return expected(() => compileFilter(text, { dialect }));
 }
 
 function parse(text, options) {
@@ -66,7 +86,8 @@ function expected(make) {
   try {
     return make();
   } catch (error) {
-    if (error instanceof ProgramSyntaxError || error instanceof InvalidProgramError) return undefined;
+    const promised = [ProgramSyntaxError, InvalidProgramError, FilterSyntaxError];
+    if (promised.some((each) => error instanceof each)) return undefined;
     throw error;
   }
 }

@@ -78,7 +78,7 @@ links:
 ${extra}`;
 }
 
-/** Brings a lab up and waits until it can be used. Give `stop()` or killLab() to the test's clean-up. */
+/** Brings a lab up and waits until it can be used. Give `stop()` to the test's clean-up. */
 export async function startLab(
   name: string,
   yaml: string,
@@ -94,7 +94,12 @@ export async function startLab(
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
   const exited = new Promise<number | null>((resolve) => daemon.on('exit', resolve));
-  const metrics = await untilUp(daemon);
+  // The run's last resort, temporary-root.ts, would find it too, but only at the end.
+  const removeDirectory = (): void => rmSync(directory, { recursive: true, force: true });
+  const metrics = await untilUp(daemon).catch((error: unknown) => {
+    removeDirectory();
+    throw error;
+  });
   const namespace = (node: string): string => `taplab-${name}-${node}`;
   return {
     name,
@@ -111,7 +116,7 @@ export async function startLab(
     stop: async () => {
       daemon.kill('SIGTERM');
       const status = await exited;
-      rmSync(directory, { recursive: true, force: true });
+      removeDirectory();
       return status;
     },
   };

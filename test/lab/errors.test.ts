@@ -86,7 +86,7 @@ describe('a lab file with one error', () => {
     [
       'endpoint used twice in a link',
       `${PAIR}links:\n  - endpoints: [a:e0, a:e0]`,
-      '6:23: a:e0 is used twice, in link 1 and in link 1',
+      '6:23: link 1 joins a:e0 with itself: a link needs two interfaces',
     ],
     [
       'endpoint used twice in two links',

@@ -4,7 +4,7 @@
  *   taplab-test-PID-a  eth0 198.18.0.1/24, fd00::1/64, default via 198.18.0.254
  *   taplab-test-PID-b  tun0
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { type OpenedDevice, openDevice } from '../../src/device/open.ts';
 import { claimLab } from '../../src/lab/claim.ts';
 import type { Lab } from '../../src/lab/model.ts';
-import { execInNode, NodeError, Nodes, namespaceExists } from '../../src/lab/namespaces.ts';
+import { entrance, NodeError, Nodes, namespaceExists } from '../../src/lab/namespaces.ts';
 import { parseLab } from '../../src/lab/parse.ts';
 import { listLabs } from '../../src/lab/state.ts';
 import { isMissing } from '../helpers/requirements.ts';
@@ -34,9 +34,14 @@ const TWO_NODES = parse(`
   b: { interfaces: { tun0: { device: tun, mtu: 1300 } } }
 `);
 
-async function run(node: string, ...command: [string, ...string[]]): Promise<string> {
-  const [program, ...args] = command;
-  const child = execInNode(NAME, node, program, args);
+/** Starts a command in a node, as `taplab exec` does. */
+function inNode(node: string, ...command: string[]): ChildProcess {
+  const [program, ...way] = entrance(NAME, node, process.pid);
+  return spawn(program, [...way, ...command]);
+}
+
+async function run(node: string, ...command: string[]): Promise<string> {
+  const child = inNode(node, ...command);
   const [output] = await Promise.all([text(child.stdout!), once(child, 'close')]);
   return output;
 }
@@ -122,13 +127,23 @@ describe.skipIf(isMissing('namespaces', 'tun'))('Nodes', () => {
 
   test('remove reports processes that still run inside', async () => {
     const nodes = await Nodes.create(parse('  a:'));
-    const child = execInNode(NAME, 'a', 'sleep', ['30'], { stdio: 'ignore' });
+    const child = inNode('a', 'sleep', '30');
     await expect.poll(async () => run('a', 'ip', 'netns', 'identify', String(child.pid))).toContain(OWN[0]);
     const { processes, errors } = await nodes.remove();
     expect(errors).toEqual([]);
     expect(processes).toEqual([{ namespace: OWN[0], pid: child.pid, command: 'sleep 30' }]);
     child.kill('SIGKILL');
     await once(child, 'exit');
+  });
+
+  test('the way into a node is by its name, and one that was removed is missed', async () => {
+    const nodes = await Nodes.create(parse('  a:'));
+    expect(entrance(NAME, 'a', process.pid)).toEqual(['ip', 'netns', 'exec', OWN[0]]);
+    execFileSync('ip', ['netns', 'del', OWN[0]!]);
+    expect(() => entrance(NAME, 'a', process.pid)).toThrow(
+      /namespace of node a is gone: somebody has removed/,
+    );
+    expect((await nodes.remove()).errors).toEqual([]);
   });
 
   test('what a killed process left is removed by the next claim of the lab', async () => {
@@ -143,7 +158,7 @@ describe.skipIf(isMissing('namespaces', 'tun'))('Nodes', () => {
     expect(listLabs(directory)).toMatchObject([{ running: false, namespaces: OWN }]);
 
     const next = await claimLab(TWO_NODES, { socket: '/nonexistent.sock', directory });
-    expect(next.cleaned).toMatchObject({ namespaces: OWN });
+    expect(next.cleaned).toMatchObject({ namespaces: [OWN[0]] });
     expect(OWN.filter(namespaceExists)).toEqual([]);
     next.release();
     rmSync(join(directory, '..'), { recursive: true });

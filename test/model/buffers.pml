@@ -129,7 +129,10 @@ inline checkBuffers()
 		assert((HOLD == 0) != (FREE == 0));
 		at = 0;
 		do
-		:: at < STORE_LENGTH -> assert(fate[AT(STORE, at)] == STORED); at++
+		:: at < STORE_LENGTH ->
+			assert(AT(STORE, at) != TORN);
+			assert(fate[AT(STORE, at)] == STORED);
+			at++
 		:: else -> break
 		od
 	}
@@ -248,13 +251,13 @@ over:	skip
 proctype Reader(byte me)
 {
 	byte offset, bytes, wanted, index, number, resetsSeen;
-	bool handOver, nothing, gone;
+	bool handOver, nothing, gone;   /* handOver: whether a store that is not full is handed over too */
 
 end_turn:	/* read(): after the reader before it */
 #ifdef NO_READ_QUEUE
-	atomic { !eventLoop -> readersIn++; handOver = immediate };
+	atomic { !eventLoop -> readersIn++ };
 #else
-	atomic { !eventLoop && readersIn == 0 -> readersIn++; handOver = immediate };
+	atomic { !eventLoop && readersIn == 0 -> readersIn++ };
 #endif
 
 again:	skip;
@@ -285,12 +288,10 @@ again:	skip;
 	bytes = (offset != 0 -> HOLD_LENGTH : 0);
 	wanted = (nothing -> WAIT_RECORD : WAIT_HOLD);
 	if
-#ifndef FORGETS_TO_SAY
 	:: offset == 0 -> waitWord = wanted
-#endif
 	:: else
 	fi;
-	d_step { resetsSeen = resets; handOver = false; nothing = false; gone = !attachedField };
+	d_step { resetsSeen = resets; nothing = false; gone = !attachedField };
 	unlockAndAwait();
 
 	/* #readNext() goes on in a later turn. */
@@ -333,9 +334,16 @@ again:	skip;
 		:: resets == resetsSeen -> release()
 		:: else
 		fi;
-		d_step { offset = 0; bytes = 0; wanted = 0; resetsSeen = 0; gone = false; readersIn-- };
 		unlockAndAwait();
-		goto end_turn                               /* returns the batch */
+		d_step {
+			!eventLoop ->
+			wanted = (resets == resetsSeen);        /* else it was flushed meanwhile, and is not returned */
+			offset = 0; bytes = 0; resetsSeen = 0; gone = false
+		};
+		if
+		:: !wanted -> goto again
+		:: wanted -> atomic { wanted = 0; handOver = false; readersIn--; goto end_turn }        /* returns the batch */
+		fi
 	:: offset == 0 && gone ->
 		/* ENXIO: nothing that was captured is left. */
 		d_step {
@@ -346,7 +354,11 @@ again:	skip;
 	:: else ->
 		/* waitWhile(D_WAIT, wanted): compares and goes to sleep in one step */
 		d_step {
+#ifdef SLEEP_WITHOUT_COMPARE
+			asleep[me] = true;
+#else
 			asleep[me] = (waitWord == wanted);
+#endif
 			resetsSeen = 0;
 			eventLoop = false
 		};
@@ -440,6 +452,11 @@ end:	timeout ->
 		}
 	}
 }
+
+#if GONE || CLOSE
+/* Under weak fairness every reader comes to the end. */
+ltl drained { <> (readersLeft == 0) }
+#endif
 
 init
 {

@@ -56,12 +56,6 @@ inline tryLock()
 #define IS_FREE(w) ((w) == 0 || dead[OWNER(w)])
 #endif
 
-#ifdef TAKE_WITHOUT_WAITERS
-#define TAKEN self
-#else
-#define TAKEN (self | WAITERS)
-#endif
-
 #ifdef SLEEP_WITHOUT_WAITERS
 #define MARKED(w) (w)
 #else
@@ -94,20 +88,14 @@ inline exchangePrepared()
 	}
 }
 
-/* Atomics.notify(word, 1): one sleeper, any */
-inline notifyOne()
+/* Atomics.notify(word): every sleeper */
+inline notifyAll()
 {
-	atomic {
-		if
-		:: asleep[1] -> asleep[1] = false
-		:: asleep[2] -> asleep[2] = false
-#if THREADS > 2
-		:: asleep[3] -> asleep[3] = false
-#endif
-		:: else
-		fi
+	d_step {
+		for (each : 1 .. THREADS) { asleep[each] = false }
 	}
 }
+hidden byte each;
 
 proctype Thread(byte self)
 {
@@ -140,7 +128,7 @@ prepare:	/* prepareSleep() */
 		seen = word;
 		d_step {
 			free = IS_FREE(seen);
-			next = (free -> TAKEN : MARKED(seen))
+			next = (free -> self | WAITERS : MARKED(seen))
 		};
 		exchangePrepared();
 		if
@@ -175,12 +163,12 @@ critical:	skip;
 #else
 		d_step { assert(inside == self); inside = 0; seen = word; word = 0 };
 #endif
-		/* ... and notify(word, 1) if it had WAITERS */
+		/* ... and notify(word) if it had WAITERS */
 		if
 #ifdef UNLOCK_WITHOUT_NOTIFY
 		:: seen & WAITERS -> skip
 #else
-		:: seen & WAITERS -> notifyOne()
+		:: seen & WAITERS -> notifyAll()
 #endif
 		:: else
 		fi;
@@ -200,8 +188,6 @@ over:	skip
 
 init
 {
-	byte each;
-
 	atomic {
 		for (each : 1 .. THREADS) {
 			run Thread(each)

@@ -53,6 +53,9 @@ export function compileFilter(expression: string, options: CompileOptions = {}):
 
 /** The instructions of an expression with what each is for; see `compileFilter`. */
 export function compileAnnotated(expression: string, options: CompileOptions): AnnotatedInstruction[] {
+  if (typeof expression !== 'string') {
+    throw new TypeError(`expression is ${typeof expression}: it must be a string`);
+  }
   const settings = settingsOf(options);
   const snapLength = options.snapLength ?? DEFAULT_SNAP_LENGTH;
   if (!Number.isInteger(snapLength) || snapLength < 1 || snapLength > 0xffffffff) {

@@ -109,7 +109,7 @@ function collectHost(
 function hostHint(context: Context, name: string): string {
   const dotless = /^[A-Za-z]+$/.test(name) ? suggestion(name, ['port', 'host', 'proto']) : '';
   if (dotless !== '') return dotless;
-  return context.settings.resolver.host === undefined ? ': no resolver was given, so use an address' : '';
+  return context.settings.resolver.host === undefined ? ': names are not resolved; give an address' : '';
 }
 
 function ipv4Network(

@@ -11,6 +11,9 @@ import { I32 } from './function-builder.ts';
 /** A memory to compile against: a `WebAssembly.Memory`, or anything else with its buffer. */
 export type MemoryLike = { readonly buffer: ArrayBufferLike };
 
+/** A compiled module: a `WebAssembly.Module`. Named without the global, which not every consumer's types have. */
+export type ModuleLike = object;
+
 /** A function of the module; all parameters and results are i32. */
 export type ModuleFunction = {
   readonly builder: FunctionBuilder;
@@ -79,11 +82,12 @@ function section(out: ByteWriter, id: number, write: (body: ByteWriter) => void)
 
 /** Instantiates a module, compiling it first if need be, over `memory`; returns its export `name`. */
 export function instantiate(
-  module: Uint8Array<ArrayBuffer> | WebAssembly.Module,
+  module: Uint8Array<ArrayBuffer> | ModuleLike,
   memory: MemoryLike,
   name: string,
 ): (...args: number[]) => number {
-  const compiled = module instanceof WebAssembly.Module ? module : new WebAssembly.Module(module);
+  const compiled =
+    module instanceof Uint8Array ? new WebAssembly.Module(module) : (module as WebAssembly.Module);
   const { exports } = new WebAssembly.Instance(compiled, { e: { m: memory } });
   return exports[name] as (...args: number[]) => number;
 }

@@ -7,13 +7,13 @@ import type { Direction } from '../../bpf/record.ts';
 import { CAPTURE_FORMATS, type CaptureFormat } from '../../capture/formats.ts';
 import { ConnectionError } from '../../control/client.ts';
 import type { DescriptorResource } from '../../control/schemas/resources.ts';
-import { directionOption, filterBody, size, wholeNumber } from '../arguments.ts';
+import { bufferSize, directionOption, wholeNumber } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { count, plural } from '../format.ts';
 import { FrameCounter } from '../frame-counter.ts';
 import { summarize } from '../summary.ts';
-import { FILTER_HELP } from './attach.ts';
+import { attach, FILTER_HELP } from './attach.ts';
 
 type DumpOptions = {
   readonly write?: string;
@@ -42,7 +42,7 @@ export function dumpCommand(context: Context): Command {
       ),
     )
     .addOption(directionOption())
-    .option('--buffer <size>', 'size of each buffer, such as 4mb', size)
+    .option('--buffer <size>', 'size of each buffer, such as 4mb', bufferSize)
     .addHelpText(
       'after',
       `${FILTER_HELP}
@@ -56,13 +56,12 @@ Examples:
     .action(async (interfaceName: string, words: string[], options: DumpOptions) => {
       const output = await openOutput(context, options);
       const body = {
-        ...filterBody(words),
         immediate: true,
         ephemeral: true,
         ...(options.direction && { direction: options.direction }),
         ...(options.buffer !== undefined && { bufferBytes: options.buffer }),
       };
-      await capture(context, await context.client.attach(interfaceName, body), output, options.count);
+      await capture(context, await attach(context.client, interfaceName, words, body), output, options.count);
     });
 }
 

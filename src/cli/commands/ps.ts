@@ -7,7 +7,7 @@ import { jsonOption } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { count, duration, plural } from '../format.ts';
 import { type Cell, numbers, table, texts } from '../table.ts';
-import type { Terminal } from '../terminal.ts';
+import { type Terminal, visible } from '../terminal.ts';
 
 export function psCommand(context: Context): Command {
   return new Command('ps')
@@ -90,4 +90,7 @@ function printDescriptors(terminal: Terminal, descriptors: readonly DescriptorRe
     ...texts('FILTER'),
   ];
   printTable(terminal, table(terminal, columns, rows));
+  for (const { id, errors } of descriptors) {
+    for (const error of errors) terminal.print(terminal.paint('red', visible(`descriptor ${id}: ${error}`)));
+  }
 }

@@ -1,8 +1,9 @@
 /** `taplab set`: changes what a link does to frames, while it runs. */
 import { Command, Option } from 'commander';
-import { formatImpairment } from '../../link/impairment.ts';
+import { formatImpairment, ImpairmentError, parseImpairment } from '../../link/impairment.ts';
 import { jsonOption } from '../arguments.ts';
 import type { Context } from '../context.ts';
+import { CliError, EXIT_USAGE } from '../errors.ts';
 
 type SetOptions = { readonly direction?: 'forward' | 'reverse'; readonly json?: true };
 
@@ -28,6 +29,12 @@ Examples:
     )
     .action(async (link: string, words: string[], { direction, json }: SetOptions) => {
       const { client, terminal } = context;
+      checkImpairment(words);
+      for (const { word, text } of bareTimes(words)) {
+        terminal.say(
+          `taplab: ${word} ${text} is taken as ${text}us, as tc(8) does; write ${text}ms for milliseconds`,
+        );
+      }
       const { before, after } = await client.changeLink(link, { [direction ?? 'impair']: words.join(' ') });
       if (json) return terminal.printJson({ before, after });
       const directions = direction === undefined ? (['forward', 'reverse'] as const) : [direction];
@@ -36,4 +43,27 @@ Examples:
         terminal.print(`${link} ${after[each].from} > ${after[each].to}: ${was} → ${is}`);
       }
     });
+}
+
+/** @throws CliError with the exit status of a usage error, when the words make no impairment */
+function checkImpairment(words: readonly string[]): void {
+  try {
+    parseImpairment(words.join(' '));
+  } catch (error) {
+    if (error instanceof ImpairmentError) throw new CliError(error.message, EXIT_USAGE);
+    throw error;
+  }
+}
+
+/** Times without a unit, which tc(8) and so taplab take as microseconds, while most people mean milliseconds. */
+function bareTimes(words: readonly string[]): { word: string; text: string }[] {
+  const found: { word: string; text: string }[] = [];
+  let parameter = '';
+  for (const text of words.join(' ').split(/[\s,]+/)) {
+    if (/^[a-z]/i.test(text)) parameter = text;
+    else if (/^(?:delay|jitter)$/.test(parameter) && /^[\d.]+$/.test(text) && Number(text) > 0) {
+      found.push({ word: parameter, text });
+    }
+  }
+  return found;
 }

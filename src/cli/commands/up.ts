@@ -1,7 +1,16 @@
 /** `taplab up`: brings a lab up, here or in the background. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants as fsConstants,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
@@ -12,6 +21,7 @@ import { groupId, jsonOption, metricsAddress, wholeNumber } from '../arguments.t
 import { whenPipeBreaks } from '../broken-pipe.ts';
 import type { Context } from '../context.ts';
 import { CliError, explain } from '../errors.ts';
+import { whenStdinCloses } from '../stdin-closes.ts';
 
 type UpOptions = {
   readonly detach?: true;
@@ -19,6 +29,7 @@ type UpOptions = {
   readonly metrics: string;
   readonly workers?: number;
   readonly logLevel: string;
+  readonly untilStdinCloses?: true;
   readonly json?: true;
 };
 
@@ -38,7 +49,12 @@ export function upCommand(context: Context): Command {
     )
     .argument('<lab.yaml>', 'lab file')
     .option('-d, --detach', 'run in the background; returns when the lab is up')
-    .option('--metrics <host:port>', 'where to serve Prometheus metrics, or off', metricsAddress, DEFAULT_METRICS_ADDRESS)
+    .option(
+      '--metrics <host:port>',
+      'where to serve Prometheus metrics, or off',
+      metricsAddress,
+      DEFAULT_METRICS_ADDRESS,
+    )
     .option(
       '--group <name|gid>',
       'group of the control socket: its members may look, and attach descriptors of their own',
@@ -46,6 +62,12 @@ export function upCommand(context: Context): Command {
     )
     .option('--workers <n>', 'data-plane threads, instead of what the lab file says', wholeNumber(1, 64))
     .addOption(new Option('--log-level <level>', 'how much to log').choices(LOG_LEVELS).default('info'))
+    .addOption(
+      new Option(
+        '--until-stdin-closes',
+        'also take the lab down when stdin ends: it never outlives the script or test that holds the pipe',
+      ).conflicts('detach'),
+    )
     .addOption(jsonOption('print process id, socket and metrics address as JSON once the lab is up'))
     .addHelpText(
       'after',
@@ -61,16 +83,33 @@ Examples:
   $ taplab up wan.yaml --group wireshark   for the members of a group too`,
     )
     .action(async (labFile: string, options: UpOptions) => {
+      requireFile(labFile);
       if (options.detach) await startInBackground(context, resolve(labFile), options);
       else await runHere(context, resolve(labFile), options);
     });
+}
+
+/** @throws CliError when there is no such file, or it is a folder */
+function requireFile(labFile: string): void {
+  try {
+    if (!statSync(labFile).isDirectory()) {
+      accessSync(labFile, fsConstants.R_OK);
+      return;
+    }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === 'ENOENT' ? 'does not exist' : `cannot be read: ${code}`;
+    throw new CliError(`lab file ${labFile} ${why}`);
+  }
+  throw new CliError(`lab file ${labFile} is a directory; name the file in it`);
 }
 
 async function runHere(context: Context, labFile: string, options: UpOptions): Promise<void> {
   const { runDaemon } = await import('../../daemon/daemon.ts');
   const { metrics, workers, logLevel, group } = options;
   const stop = new AbortController();
-  whenPipeBreaks(() => stop.abort(new Error('nobody reads the output any more')));
+  whenPipeBreaks((reason) => stop.abort(new Error(reason)));
+  if (options.untilStdinCloses) whenStdinCloses(() => stop.abort(new Error('stdin was closed')));
   try {
     context.exitStatus = await runDaemon({
       labFile,
@@ -181,7 +220,7 @@ function started(
     // It has ended, so everything it had made is gone; and it is disconnected, so it has been heard out.
     void Promise.all([once(child, 'exit'), once(child, 'disconnect')]).then(([[status, signal]]) => {
       const interruption = interrupted();
-      if (interruption !== undefined) {
+      if (failure === undefined && interruption !== undefined) {
         reject(new CliError('interrupted; the lab is down', SIGNAL_STATUS + constants.signals[interruption]));
         return;
       }

@@ -17,7 +17,7 @@ const BSD: CForm = {
   usage: 'pcap_setfilter(handle, &filter), or ioctl(fd, BIOCSETF, &filter) on a bpf(4) descriptor',
   // libpcap's header declares the same structures where the system has no <net/bpf.h>.
   includes:
-    '#include <sys/types.h>\n#ifdef __linux__\n#include <pcap/bpf.h>\n#else\n#include <net/bpf.h>\n#endif',
+    '#define _DEFAULT_SOURCE\n#include <sys/types.h>\n#ifdef __linux__\n#include <pcap/bpf.h>\n#else\n#include <net/bpf.h>\n#endif',
   instruction: 'bpf_insn',
   program: 'bpf_program',
   lengthMember: 'bf_len',

@@ -79,10 +79,13 @@ export function readyProgram(name: string, linkType: number, dialect: Dialect | 
   }
 }
 
-/** The program of text that is one. Throws CliError. */
+/**
+ * The program of text that is one. It may jump backwards, as what libpcap makes of `protochain` does: the engines
+ * here run that, though no kernel takes it. Throws CliError.
+ */
 export function programOf({ text, name }: FilterSource, dialect?: Dialect): Program {
   try {
-    return parseProgram(text, { dialect });
+    return parseProgram(text, { dialect, backwardJumps: dialect !== 'linux' });
   } catch (error) {
     // The message of a ProgramSyntaxError begins with line and column.
     if (error instanceof ProgramSyntaxError) throw new CliError(`${name}:${error.message}${advice(text)}`);

@@ -77,9 +77,9 @@ export function descriptorRoutes(app: App, context: ControlContext): void {
     async (request) => {
       const handle = findDescriptor(context, request.params.id);
       access.requireDescriptor(request.raw.socket, handle);
-      const { readers, ephemeral } = describeDescriptor(context, handle);
+      const { readers, errors, ephemeral } = describeDescriptor(context, handle);
       await handle.close();
-      return { ...handle.status(), linkType: handle.linkType, ephemeral, readers };
+      return { ...handle.status(), linkType: handle.linkType, ephemeral, readers, errors };
     },
   );
 

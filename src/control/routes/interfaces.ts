@@ -80,11 +80,13 @@ export function describeDescriptor(
   { captures, ephemerals }: ControlContext,
   handle: DescriptorHandle,
 ): DescriptorResource {
+  const { subscribers, errors } = captures.of(handle).status();
   return {
     ...handle.status(),
     linkType: handle.linkType,
     ephemeral: ephemerals.has(handle),
-    readers: captures.of(handle).status().subscribers,
+    readers: subscribers,
+    errors,
   };
 }
 

@@ -95,6 +95,8 @@ export type DescriptorResource = DescriptorStatus & {
   /** Closed by itself when its last reader leaves. */
   readonly ephemeral: boolean;
   readonly readers: readonly SubscriberStatus[];
+  /** Why capture files were given up; the last ten. */
+  readonly errors: readonly string[];
 };
 
 export const DirectionNameSchema: z.ZodType<Direction> = z
@@ -121,6 +123,7 @@ export const DescriptorSchema: z.ZodType<DescriptorResource> = z
     capturedBytes: count('Bytes captured.'),
     written: count('Frames sent through this descriptor.'),
     readers: z.array(ReaderSchema).describe('Streams and files that get its frames.'),
+    errors: z.array(z.string()).describe('Why capture files were given up, at most the last ten.'),
   })
   .meta({ id: 'Descriptor' });
 

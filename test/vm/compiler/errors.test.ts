@@ -80,7 +80,7 @@ const rows: readonly (readonly [expression: string, position: number, message: R
   ['ether', 0, /'link' is not a test by itself/],
   ['ah[0] = 1', 0, /the data of 'ah' cannot be read with an index/],
   ['udp port ssh', 9, /the service 'ssh' has no udp port/],
-  ['host example.org', 5, /unknown host 'example.org': no resolver was given, so use an address/],
+  ['host example.org', 5, /unknown host 'example.org': names are not resolved; give an address/],
   ['mpls and arp', 9, /after mpls only IPv4 and IPv6 can be told apart/],
   ['mpls and vlan', 9, /'vlan' cannot be recognised after 'mpls'/],
   ['ip broadcast', 0, /'ip broadcast' needs the netmask/],
