@@ -5,7 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { PACKAGE_ROOT } from '../src/control/package.ts';
+import { PACKAGE_ROOT } from '../src/package.ts';
 import { benchVm, formatTables } from './vm.ts';
 
 type Options = { readonly seconds: string; readonly json?: boolean; readonly write?: boolean };

@@ -8,7 +8,7 @@
  * Never sleep, allocate or await while holding one. Order of locks: registry, then bpf_if; never two bpf_ifs.
  *
  * After Ulrich Drepper, "Futexes Are Tricky", mutex2: whoever has slept takes the lock with WAITERS set, because
- * others may still be asleep.
+ * others may still be asleep. test/model/mutex.pml follows it step by step.
  */
 import { type Arena, THREAD_DEAD, THREAD_STATE } from './arena.ts';
 import { waitWhile } from './wait.ts';
@@ -39,13 +39,27 @@ function lockContended(arena: Arena, word: number, self: number): void {
   }
 }
 
-/** Takes the lock from the control thread: spins briefly, then lets the event loop run until it is free. */
-export async function lockAsync(arena: Arena, word: number, self: number): Promise<void> {
-  if (tryLock(arena, word, self) || spin(arena, word, self)) return;
-  for (;;) {
-    const seen = prepareSleep(arena, word, self);
-    if (seen === 0) return;
-    await waitWhile(arena.i32, word, seen, RECHECK_MS);
+/**
+ * Runs `critical` with the lock held by the control thread: spins briefly, then lets the event loop run until the lock
+ * is free. `critical` runs in the very turn of the event loop in which the thread gets the
+ * lock: nothing else of the control thread runs while it holds it, so that a data plane in the same thread
+ * (engine/inline.ts) never waits for its own thread. test/model/bpf_if.pml: AWAIT_WITH_LOCK is what this avoids.
+ */
+export async function whileLocked<T>(
+  arena: Arena,
+  word: number,
+  self: number,
+  critical: () => T,
+): Promise<T> {
+  if (!tryLock(arena, word, self) && !spin(arena, word, self)) {
+    for (let seen = prepareSleep(arena, word, self); seen !== 0; seen = prepareSleep(arena, word, self)) {
+      await waitWhile(arena.i32, word, seen, RECHECK_MS);
+    }
+  }
+  try {
+    return critical();
+  } finally {
+    unlock(arena, word);
   }
 }
 

@@ -8,10 +8,12 @@
  * 3. bpfTap() takes the bpf_if lock, walks the list as it then is, runs each filter, delivers, lets go.
  * 4. attach() and detach() take the same lock to edit the list. When detach() returns no thread is delivering to
  *    that descriptor, for delivery happens under the lock; its memory can be freed.
+ *
+ * test/model/bpf_if.pml follows these functions step by step; change both together.
  */
 import { MATCH_BYTES, runProgram } from '../../vm/index.ts';
 import type { Arena } from '../arena/arena.ts';
-import { lock, lockAsync, unlock } from '../arena/mutex.ts';
+import { lock, unlock, whileLocked } from '../arena/mutex.ts';
 import { catchPacket, type Stamp, wakeReader } from './buffers.ts';
 import type { CompiledFilters } from './compiled.ts';
 import {
@@ -127,13 +129,7 @@ export async function withBpfIf<T>(
   interfaceIndex: number,
   critical: () => T,
 ): Promise<T> {
-  const word = arena.bpfIfWord(interfaceIndex) + IF_LOCK;
-  await lockAsync(arena, word, self);
-  try {
-    return critical();
-  } finally {
-    unlock(arena, word);
-  }
+  return whileLocked(arena, arena.bpfIfWord(interfaceIndex) + IF_LOCK, self, critical);
 }
 
 /** Generation of the interface that owns the bpf_if now. */

@@ -3,6 +3,7 @@
  *
  * Everything here runs with the bpf_if lock held, allocates nothing and never sleeps. Each store leaves the record
  * valid: the length that says how much of a buffer counts is written after the bytes, and the roles are one word.
+ * test/model/buffers.pml follows these functions step by step.
  */
 import type { Arena } from '../arena/arena.ts';
 import {

@@ -111,7 +111,7 @@ export class Descriptor implements DescriptorHandle {
   #lastRead: Promise<unknown> = Promise.resolve();
   #readers = 0;
   /** What #takeHold() found; one reader at a time uses it. */
-  readonly #hold = { offset: 0, length: 0, wait: WAIT_RECORD as number, resets: 0 };
+  readonly #hold = { offset: 0, length: 0, wait: WAIT_RECORD as number, resets: 0, gone: false };
 
   /** Fills the record in `room.slot`; nobody sees it before it is attached. */
   constructor(
@@ -228,12 +228,12 @@ export class Descriptor implements DescriptorHandle {
 
   setImmediate(immediate: boolean): void {
     this.#immediate = immediate;
-    this.#wakeOwnReader();
+    this.lookAgain();
   }
 
   setReadTimeout(readTimeoutMs: number): void {
     this.#readTimeoutMs = readTimeoutMs;
-    this.#wakeOwnReader();
+    this.lookAgain();
   }
 
   async flush(): Promise<void> {
@@ -297,13 +297,13 @@ export class Descriptor implements DescriptorHandle {
     const hold = this.#hold;
     let handOver = false;
     while (!this.#closed) {
-      await this.#takeHold(handOver || this.#immediate || !this.#attached);
+      await this.#takeHold(handOver);
       if (hold.offset !== 0) {
         const batch = this.#closed ? undefined : await this.#copyHold();
         if (batch) return batch;
         continue; // flushed meanwhile
       }
-      if (this.#closed || !this.#attached) return undefined;
+      if (this.#closed || hold.gone) return undefined;
       const timeoutMs = hold.wait === WAIT_HOLD && this.#readTimeoutMs > 0 ? this.#readTimeoutMs : undefined;
       const woken = await waitWhile(this.#arena.i32, this.#d + D_WAIT, hold.wait, timeoutMs);
       handOver = woken === 'timed-out';
@@ -319,7 +319,9 @@ export class Descriptor implements DescriptorHandle {
     const [arena, d, hold] = [this.#arena, this.#d, this.#hold];
     return withBpfIf(arena, CONTROL_THREAD, this.interfaceIndex, () => {
       const empty = isStoreEmpty(arena, d);
-      if (handOver && !empty) rotate(arena, d);
+      // With the lock held: what was seen before waiting for it may have changed meanwhile.
+      hold.gone = !this.#attached;
+      if ((handOver || this.#immediate || hold.gone) && !empty) rotate(arena, d);
       hold.offset = hasHold(arena, d) ? holdOffset(arena, d) : 0;
       hold.length = hold.offset === 0 ? 0 : holdLength(arena, d);
       hold.wait = empty ? WAIT_RECORD : WAIT_HOLD;
@@ -345,8 +347,11 @@ export class Descriptor implements DescriptorHandle {
     return this.#receivedBefore + seen - this.#seenBefore;
   }
 
-  /** Has a waiting reader look again. After close() the record may be somebody else's. */
-  #wakeOwnReader(): void {
+  /**
+   * Has a waiting reader look again: after a change of how it reads, or when a worker has died, perhaps before it
+   * could wake the reader. Does nothing after close(): the record may be somebody else's.
+   */
+  lookAgain(): void {
     if (!this.#closed) wakeReader(this.#arena, this.#d);
   }
 

@@ -1,6 +1,6 @@
 /** The command line: which commands there are, and what every one of them has in common. */
 import { Command, InvalidArgumentError } from 'commander';
-import { VERSION } from '../control/package.ts';
+import { VERSION } from '../package.ts';
 import { attachCommand } from './commands/attach.ts';
 import { detachCommand } from './commands/detach.ts';
 import { doctorCommand } from './commands/doctor.ts';

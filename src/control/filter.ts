@@ -11,8 +11,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compileFilter, FilterSyntaxError, linkTypeByNumber } from '../../vm/compiler/index.ts';
 import { type Instruction, Program, parseProgram } from '../../vm/index.ts';
+import { PACKAGE_ROOT } from '../package.ts';
 import { didYouMean } from '../text/suggest.ts';
-import { PACKAGE_ROOT } from './package.ts';
 
 export type ResolvedFilter = {
   /** What is shown as the descriptor's filter: the text as given, or what the program is. */

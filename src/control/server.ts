@@ -18,13 +18,13 @@ import {
 } from 'fastify-type-provider-zod';
 import type { Captures } from '../capture/captures.ts';
 import type { EmulatorControl } from '../daemon/contract.ts';
+import { VERSION } from '../package.ts';
 import { Access, type CredentialsOf } from './access.ts';
 import { answerBrokenRequest, refuseBareRequests, requireHost } from './broken-request.ts';
 import type { App, ControlContext, MetricsSource } from './context.ts';
 import { Ephemerals } from './ephemerals.ts';
 import { listenOnSocket } from './listen.ts';
 import { notFoundHandler, watchRoutes } from './not-found.ts';
-import { VERSION } from './package.ts';
 import { PROBLEM_MEDIA_TYPE } from './problem.ts';
 import { descriptorRoutes } from './routes/descriptors.ts';
 import { frameRoutes } from './routes/frames.ts';

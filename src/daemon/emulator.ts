@@ -82,7 +82,11 @@ export class Emulator implements EmulatorControl {
       this.#inline ??
       new ThreadHost(this.#arena, {
         onInterfacesChanged: () => void this.#dropGoneInterfaces(options.onInterfaceGone),
-        onFailure: (error) => options.onFailure?.(error),
+        onFailure: (error) => {
+          // A worker that died may have stored a record without waking its reader.
+          for (const descriptor of this.#descriptors.list()) descriptor.lookAgain();
+          options.onFailure?.(error);
+        },
       });
   }
 

@@ -6,12 +6,12 @@
  */
 import { Captures } from '../capture/captures.ts';
 import { resolveFilter } from '../control/filter.ts';
-import { VERSION } from '../control/package.ts';
 import { openDevice } from '../device/open.ts';
 import { playCapture, recordCapture } from '../device/pcap.ts';
 import { claimLab } from '../lab/claim.ts';
 import type { Lab } from '../lab/model.ts';
 import { Nodes } from '../lab/namespaces.ts';
+import { VERSION } from '../package.ts';
 import { CONTROL_OWNER, DEFAULT_BUFFER_BYTES, DEFAULT_READ_TIMEOUT_MS } from './contract.ts';
 import { Emulator, type OpenPort } from './emulator.ts';
 

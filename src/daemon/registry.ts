@@ -22,7 +22,8 @@ export type RegisteredInterface = {
 export class Registry {
   readonly #arena: Arena;
   readonly #byName: Map<string, RegisteredInterface> = new Map();
-  readonly #gone: Set<string> = new Set();
+  /** Interfaces that have gone, each with the end of its retirement. */
+  readonly #gone: Map<string, Promise<void>> = new Map();
 
   constructor(arena: Arena) {
     this.#arena = arena;
@@ -55,9 +56,11 @@ export class Registry {
   }
 
   /** From now on nothing can be attached to the interface. Its records stay: descriptors still read theirs. */
-  async retire(entry: RegisteredInterface): Promise<void> {
-    if (this.#gone.has(entry.name)) return;
-    this.#gone.add(entry.name);
-    await withBpfIf(this.#arena, CONTROL_THREAD, entry.index, () => retire(this.#arena, entry.index));
+  retire(entry: RegisteredInterface): Promise<void> {
+    const retired =
+      this.#gone.get(entry.name) ??
+      withBpfIf(this.#arena, CONTROL_THREAD, entry.index, () => retire(this.#arena, entry.index));
+    this.#gone.set(entry.name, retired);
+    return retired;
   }
 }

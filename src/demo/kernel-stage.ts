@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ControlClient } from '../control/client.ts';
-import { PACKAGE_ROOT } from '../control/package.ts';
 import { ensureStateDirectory } from '../lab/state.ts';
+import { PACKAGE_ROOT } from '../package.ts';
 import { Child } from './child.ts';
 import { labName, removeLeftovers } from './leftovers.ts';
 import {

@@ -7,7 +7,6 @@
  * units, `_total` for what only grows, labels from the lab file or from a fixed list.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import { VERSION } from '../control/package.ts';
 import type {
   DescriptorStatus,
   DirectionStatus,
@@ -15,6 +14,7 @@ import type {
   InterfaceStatus,
 } from '../daemon/contract.ts';
 import { DROP_REASONS } from '../link/settings.ts';
+import { VERSION } from '../package.ts';
 
 export type Metrics = {
   /** For the Content-Type header. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Arena, FIRST_WORKER } from '../../src/arena/arena.ts';
 import { Heap } from '../../src/arena/heap.ts';
+import { unlock } from '../../src/arena/mutex.ts';
 import { bpfPeersPresent, bpfTap } from '../../src/bpf/bpf-if.ts';
 import { DescriptorTable } from '../../src/bpf/descriptor-table.ts';
 import { DIRECTION_IN, DIRECTION_OUT, frames } from '../../src/bpf/record.ts';
@@ -175,6 +176,22 @@ describe('a descriptor', () => {
     const seen = numbers(await read);
     expect(seen).toEqual(seen.includes(7) ? [7] : [0, 1, 2]);
     expect(descriptor.status().received).toBe(1);
+  });
+
+  it('whose interface goes away while its reader waits gives the rest first', async () => {
+    const { arena, table, attachment, tap } = setUp();
+    const descriptor = await table.attach(attachment, { ...options, readTimeoutMs: 60_000 });
+    tap(1);
+    // The lock is taken: reader and detach queue up for it, in this order.
+    const word = arena.bpfIfWord(0);
+    arena.i32[word] = FIRST_WORKER;
+    const read = descriptor.read();
+    const detached = table.detachAll(0);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    unlock(arena, word);
+    await detached;
+    expect(numbers(await read)).toEqual([0]);
+    expect(await descriptor.read()).toBeUndefined();
   });
 
   it('whose interface goes away delivers what it has, then the end', async () => {

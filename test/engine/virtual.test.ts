@@ -181,6 +181,19 @@ describe('a lab on a virtual clock', () => {
     );
   });
 
+  it('lets descriptors be changed while frames move in the same thread', async () => {
+    const emulator = await pair();
+    const descriptor = await emulator.attach('a:eth0', attachOptions);
+    for (let i = 0; i < 20; i++) emulator.memoryDevice('a:eth0').send(numberedFrame(i));
+    await Promise.all([
+      emulator.run(),
+      descriptor.flush(),
+      descriptor.setDirection('in'),
+      descriptor.flush(),
+    ]);
+    expect(emulator.link('ab')!.forward.delivered.frames).toBe(20);
+  });
+
   it('sends frames written to a descriptor out of its interface', async () => {
     const emulator = await pair();
     const arrived = arrivals(emulator);

@@ -72,7 +72,7 @@ byte got[FIRST_WORKER + TAPPERS];       /* who got it */
 hidden byte each;
 bool stop[FIRST_WORKER + TAPPERS];      /* the worker is to die before its next step */
 
-/* lock(), lockAsync(): free, or its owner is dead */
+/* lock(), whileLocked(): free, or its owner is dead */
 #ifdef NO_TAKEOVER
 #define LOCK_IS_FREE (lockOwner == NOBODY)
 #else
@@ -81,7 +81,7 @@ bool stop[FIRST_WORKER + TAPPERS];      /* the worker is to die before its next 
 
 /*
  * withBpfIf(): the task gives way until it has the lock, and goes on with it in the same turn of the event loop.
- * AWAIT_WITH_LOCK is what an `await lockAsync()` before the critical section amounts to: other tasks run while this
+ * AWAIT_WITH_LOCK is what an `await whileLocked()` before the critical section amounts to: other tasks run while this
  * one has the lock.
  */
 inline withBpfIf()

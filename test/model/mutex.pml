@@ -7,7 +7,7 @@
  *   - no deadlock and no lost wake-up: every thread that has not died gets the lock each time (`served`);
  *   - without a death nobody ever depends on the recheck timeout (-DNO_DEATH -DNO_RECHECK).
  *
- * Thread 1 is the control thread. It takes the lock with lockAsync(), which makes the same accesses in the same
+ * Thread 1 is the control thread. It takes the lock with whileLocked(), which makes the same accesses in the same
  * order as lock(), and does not die. Mutations, each of which must fail: see model.test.ts.
  */
 
@@ -106,7 +106,7 @@ proctype Thread(byte self)
 	do
 	:: times == TIMES -> break
 	:: else ->
-		/* lock(), lockAsync(): the uncontended case */
+		/* lock(), whileLocked(): the uncontended case */
 		tryLock();
 		if
 		:: got -> goto critical

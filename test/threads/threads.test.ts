@@ -11,7 +11,7 @@ import {
   THREAD_STATE,
 } from '../../src/arena/arena.ts';
 import { Heap } from '../../src/arena/heap.ts';
-import { lockAsync, unlock } from '../../src/arena/mutex.ts';
+import { tryLock, unlock, whileLocked } from '../../src/arena/mutex.ts';
 import { bpfPeersPresent } from '../../src/bpf/bpf-if.ts';
 import { DescriptorTable } from '../../src/bpf/descriptor-table.ts';
 import { frames } from '../../src/bpf/record.ts';
@@ -65,10 +65,10 @@ describe('the mutex', () => {
     let own = 0;
     const stillRunning = Promise.all(running).then(() => false);
     while (await Promise.race([stillRunning, new Promise((resolve) => setImmediate(resolve, true))])) {
-      await lockAsync(arena, word, CONTROL_THREAD);
-      arena.i32[arena.heap / 4]!++;
-      own++;
-      unlock(arena, word);
+      await whileLocked(arena, word, CONTROL_THREAD, () => {
+        arena.i32[arena.heap / 4]!++;
+        own++;
+      });
     }
     expect(own).toBeGreaterThan(0);
     expect(arena.i32[arena.heap / 4]).toBe(3 * times + own);
@@ -80,8 +80,7 @@ describe('the mutex', () => {
     await start(0, 'die', { word }).done;
     expect(arena.i32[word]).not.toBe(0);
     await start(1, 'count', { word, times: 10 }).done;
-    await lockAsync(arena, word, CONTROL_THREAD);
-    expect(arena.i32[arena.heap / 4]).toBe(10);
+    expect(await whileLocked(arena, word, CONTROL_THREAD, () => arena.i32[arena.heap / 4])).toBe(10);
   });
 });
 
@@ -92,7 +91,7 @@ describe('a thread that waits for the lock', () => {
     const waits: number[] = [];
     for (let round = 0; round < 5; round++) {
       Atomics.store(arena.i32, arena.threadWord(FIRST_WORKER, THREAD_STATE), THREAD_ALIVE);
-      await lockAsync(arena, word, CONTROL_THREAD);
+      expect(tryLock(arena, word, CONTROL_THREAD)).toBe(true);
       const { done } = start(0, 'count', { word, times: 1 });
       // The waiter has marked the word, and has begun to sleep shortly after.
       while ((arena.i32[word]! & 0x10000) === 0) await new Promise((resolve) => setImmediate(resolve));

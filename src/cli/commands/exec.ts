@@ -4,7 +4,6 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { Command } from 'commander';
-import { entrance } from '../../lab/namespaces.ts';
 import { didYouMean } from '../../text/suggest.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../errors.ts';
@@ -45,6 +44,8 @@ Examples:
           `lab ${lab.name} runs on memory devices: its nodes have no namespace to run a command in`,
         );
       }
+      // Loaded here: it brings native code, which other commands do without.
+      const { entrance } = await import('../../lab/namespaces.ts');
       const [program, ...way] = entrance(lab.name, node, lab.pid);
       // With mounts of its own the lab may have other files.
       if (program === 'ip') requireCommand(command);

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { explain } from '../../../vm/compiler/index.ts';
-import { PACKAGE_ROOT } from '../../control/package.ts';
+import { PACKAGE_ROOT } from '../../package.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { addCompileOptions, type CompileOptions, linkTypeOf, settingsFor } from '../filter/options.ts';

@@ -1,6 +1,6 @@
 /** A program as C: a file that compiles by itself, with what the system call or library takes. Pure. */
 import { disassemble } from '../../../vm/index.ts';
-import { VERSION } from '../../control/package.ts';
+import { VERSION } from '../../package.ts';
 import type { CompiledFilter } from './formats.ts';
 
 type CForm = {

@@ -18,7 +18,7 @@ import {
   OPTION_END,
   padding,
 } from '../../capture/pcapng-format.ts';
-import { VERSION } from '../../control/package.ts';
+import { VERSION } from '../../package.ts';
 import { CliError } from '../errors.ts';
 import type { CaptureFormat } from './capture-input.ts';
 

@@ -1,8 +1,8 @@
 /** /v1/lab: the lab that runs, and ending it. */
 import { z } from 'zod';
 import { namespaceName } from '../../lab/names.ts';
+import { VERSION } from '../../package.ts';
 import { type App, type ControlContext, PROBLEMS } from '../context.ts';
-import { VERSION } from '../package.ts';
 import { type LabResource, LabSchema } from '../schemas/resources.ts';
 
 const ShutdownSchema: z.ZodType<{ pid: number }> = z.object({
