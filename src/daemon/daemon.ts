@@ -45,10 +45,8 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   const file = await readLab(options.labFile, { checkFilter: filterProblem });
   const lab = options.workers === undefined ? file : { ...file, workers: options.workers };
-  const log = pino(
-    { level: options.logLevel, base: { lab: lab.name } },
-    pino.destination({ fd: 2, sync: true }),
-  );
+  // Through process.stderr, so that a reader who has gone is noticed (cli/broken-pipe.ts).
+  const log = pino({ level: options.logLevel, base: { lab: lab.name } }, process.stderr);
   const stop = new Stop(log);
   const stopAsked = (): void => stop.request(String(options.stop?.reason));
   options.stop?.addEventListener('abort', stopAsked, { once: true });

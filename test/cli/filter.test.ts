@@ -176,7 +176,7 @@ describe('C source', () => {
 test('a title cannot end the comment that it stands in', () => {
   const program = compileFilter('udp');
   const source = cSource({ program, title: './a*/b/*.bpf\n#error', linkType: undefined });
-  const comment = source.slice(0, source.indexOf('#include'));
+  const comment = source.slice(0, source.indexOf('#define'));
   expect(comment.match(/\/\*|\*\//g)).toEqual(['/*', '*/']);
   expect(comment).not.toMatch(/^#/m);
 });

@@ -159,18 +159,19 @@ async function startInBackground(context: Context, labFile: string, options: UpO
   // Under another name until the lab is up: if it is running already, its log is still being written.
   const startLog = join(dirname(logFile), `.${lab.name}.${process.pid}.log`);
   const log = openSync(startLog, 'a', 0o640);
+  let interrupted: NodeJS.Signals | undefined;
+  const interrupt = (signal: NodeJS.Signals): void => {
+    interrupted ??= signal;
+    child.kill('SIGTERM');
+  };
+  // Before there is a process that would outlive this one. A signal is handled in a later turn, when there is.
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
   const child = spawn(process.execPath, childArguments(context, labFile, options), {
     cwd: '/',
     detached: true,
     stdio: ['ignore', log, log, 'ipc'],
   });
   closeSync(log);
-  let interrupted: NodeJS.Signals | undefined;
-  const interrupt = (signal: NodeJS.Signals): void => {
-    interrupted ??= signal;
-    child.kill('SIGTERM');
-  };
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   try {
     const info = await started(child, startLog, () => interrupted);
     renameSync(startLog, logFile);
