@@ -53,7 +53,8 @@ export const HAS_HOLD = 2;
 
 /**
  * What the reader waits for: WAIT_NOTHING, WAIT_RECORD or WAIT_HOLD. Set by control under the lock; set back to
- * WAIT_NOTHING by the tapper that makes it true, which then wakes whoever sleeps on this word.
+ * WAIT_NOTHING by the tapper that makes it true, which then wakes whoever sleeps on this word. Control also sets it
+ * back without the lock to have the reader look again, which is never wrong: the reader only looks once too often.
  */
 export const D_WAIT = 10;
 
@@ -62,7 +63,8 @@ export const WAIT_RECORD = 1; // any record
 export const WAIT_HOLD = 2; // a hold buffer
 
 /**
- * Counters, float64 index from the record's start. Written by tappers under the lock; read by anybody. What a
+ * Counters, float64 index from the record's start. Written by tappers, and set to 0 by control, under the lock; read by
+ * anybody without it. What a
  * descriptor received is not among them: it follows from what its interface has seen since (descriptor.ts).
  */
 export const D_ACCEPTED = 9; // frames the filter accepted

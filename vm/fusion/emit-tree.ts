@@ -1,27 +1,10 @@
 /** Code for a decision tree: its tests from the root down, then the groups of leaves, each in its place. */
 
-import {
-  BPF_ADD,
-  BPF_AND,
-  BPF_DIV,
-  BPF_JEQ,
-  BPF_JGE,
-  BPF_JGT,
-  BPF_JSET,
-  BPF_K,
-  BPF_LSH,
-  BPF_MOD,
-  BPF_MUL,
-  BPF_OR,
-  BPF_RET,
-  BPF_RSH,
-  BPF_SUB,
-  BPF_XOR,
-} from '../instruction.ts';
+import { BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JSET, BPF_K, BPF_RET } from '../instruction.ts';
 import { analyseShape, emitBody, type Verdict } from '../wasm/body.ts';
 import { type Label, OP } from '../wasm/function-builder.ts';
 import { emitLookup } from '../wasm/lookup.ts';
-import type { Target } from '../wasm/operations.ts';
+import { SIMPLE_ARITHMETIC, type Target } from '../wasm/operations.ts';
 import { checkLength, pushLoad } from '../wasm/packet-access.ts';
 import type { ExpressionTable } from './expression.ts';
 import { groupLeaves, type LeafGroup } from './grouping.ts';
@@ -31,19 +14,6 @@ import type { Guard, TrieNode } from './trie.ts';
 type Scope = { readonly values: ReadonlyMap<number, number>; readonly known: number };
 
 type Opcode = (typeof OP)[keyof typeof OP];
-
-const OPERATIONS: ReadonlyMap<number, Opcode> = new Map([
-  [BPF_ADD, OP.i32Add],
-  [BPF_SUB, OP.i32Sub],
-  [BPF_MUL, OP.i32Mul],
-  [BPF_DIV, OP.i32DivU],
-  [BPF_MOD, OP.i32RemU],
-  [BPF_OR, OP.i32Or],
-  [BPF_AND, OP.i32And],
-  [BPF_XOR, OP.i32Xor],
-  [BPF_LSH, OP.i32Shl],
-  [BPF_RSH, OP.i32ShrU],
-]);
 
 const COMPARISONS: ReadonlyMap<number, Opcode> = new Map([
   [BPF_JEQ, OP.i32Eq],
@@ -196,7 +166,7 @@ export class TreeEmitter {
       default: {
         const known = this.#push(expression.left, scope, skip);
         const after = this.#push(expression.right, { ...scope, known }, skip);
-        f.op(OPERATIONS.get(expression.operation)!);
+        f.op(SIMPLE_ARITHMETIC.get(expression.operation)!);
         return after;
       }
     }

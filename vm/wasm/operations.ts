@@ -244,7 +244,8 @@ function emitIndexLoad(target: Target, place: Place, { code, k }: Instruction): 
   return known;
 }
 
-const SIMPLE_ARITHMETIC: ReadonlyMap<number, (typeof OP)[keyof typeof OP]> = new Map([
+/** Arithmetic that is one instruction in wasm too, by the operation's bits of the BPF opcode. */
+export const SIMPLE_ARITHMETIC: ReadonlyMap<number, (typeof OP)[keyof typeof OP]> = new Map([
   [BPF_ADD, OP.i32Add],
   [BPF_SUB, OP.i32Sub],
   [BPF_MUL, OP.i32Mul],
