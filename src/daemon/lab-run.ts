@@ -9,7 +9,7 @@ import { resolveFilter } from '../control/filter.ts';
 import { openDevice } from '../device/open.ts';
 import { playCapture, recordCapture } from '../device/pcap.ts';
 import { claimLab } from '../lab/claim.ts';
-import type { Lab } from '../lab/model.ts';
+import { type Lab, nodesToMake } from '../lab/model.ts';
 import { Nodes } from '../lab/namespaces.ts';
 import { VERSION } from '../package.ts';
 import { CONTROL_OWNER, DEFAULT_BUFFER_BYTES, DEFAULT_READ_TIMEOUT_MS } from './contract.ts';
@@ -73,14 +73,14 @@ export class LabRun {
   async #up(signal: AbortSignal | undefined): Promise<void> {
     await this.#claim();
     signal?.throwIfAborted();
-    const nodes = this.lab.virtual ? undefined : await this.#createNodes();
+    const nodes = nodesToMake(this.lab).length === 0 ? undefined : await this.#createNodes();
     signal?.throwIfAborted();
-    await this.#startEmulator(nodes && (await this.#openDevices(nodes)));
+    await this.#startEmulator(nodes ? await this.#openDevices(nodes) : new Map());
     await this.#attachDescriptors();
     signal?.throwIfAborted();
     // Last: from here on frames come.
     if (nodes) await nodes.configure();
-    else await this.#connectFiles();
+    if (this.lab.virtual) await this.#connectFiles();
     signal?.throwIfAborted();
   }
 
@@ -115,7 +115,7 @@ export class LabRun {
 
   async #openDevices(nodes: Nodes): Promise<Map<string, OpenPort>> {
     const ports = new Map<string, OpenPort>();
-    for (const node of this.lab.nodes) {
+    for (const node of nodesToMake(this.lab)) {
       for (const each of node.interfaces) {
         const device = await openDevice(each, nodes.namespace(node.name));
         this.#onDown(`close ${each.name}`, () => device.close());
@@ -125,10 +125,10 @@ export class LabRun {
     return ports;
   }
 
-  async #startEmulator(ports?: Map<string, OpenPort>): Promise<void> {
+  async #startEmulator(ports: Map<string, OpenPort>): Promise<void> {
     const { onFailure, log } = this.#options;
     const onInterfaceGone = (name: string): void => log.warn({ interface: name }, 'the device has gone');
-    const emulator = await Emulator.start(this.lab, { onFailure, onInterfaceGone, ...(ports && { ports }) });
+    const emulator = await Emulator.start(this.lab, { onFailure, onInterfaceGone, ports });
     this.emulator = emulator;
     this.#onDown('stop the emulator', async () => {
       // In this order nothing captured is lost: no more frames, readers read to the end, files are completed.

@@ -7,7 +7,7 @@ import { closeSync, openSync, renameSync, rmSync, unlinkSync, writeFileSync } fr
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errno, errnoName, flock, LOCK_EX, LOCK_NB } from '../sys/libc.ts';
-import type { Lab } from './model.ts';
+import { type Lab, nodesToMake } from './model.ts';
 import { namespaceName } from './names.ts';
 import { type NodeProcess, namespaceExists, removeNamespaces } from './namespaces.ts';
 import {
@@ -57,7 +57,7 @@ export async function claimLab(
     pid: process.pid,
     pidStartTime: processStartTime(process.pid) ?? 0,
     socket,
-    namespaces: lab.virtual ? [] : lab.nodes.map((node) => namespaceName(lab.name, node.name)),
+    namespaces: nodesToMake(lab).map((node) => namespaceName(lab.name, node.name)),
     startedAt: new Date().toISOString(),
   };
   const unlock = await lockDirectory(directory);

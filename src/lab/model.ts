@@ -33,6 +33,8 @@ export type LabNode = {
   readonly routes: readonly LabRoute[];
   /** Settings under /proc/sys/net inside the node, name to value. */
   readonly sysctls?: Readonly<Record<string, string>>;
+  /** True when the node brings its own devices (`taplab join`): nothing is made for it, and it comes and goes. */
+  readonly join?: boolean;
 };
 
 export type LabLink = {
@@ -64,3 +66,8 @@ export type Lab = {
   /** True when every device is `memory` or `pcap`: the lab runs on a virtual clock, with no privilege. */
   readonly virtual: boolean;
 };
+
+/** The nodes that get a namespace: not those of a virtual lab, nor those that bring their own devices. */
+export function nodesToMake({ virtual, nodes }: Lab): LabNode[] {
+  return virtual ? [] : nodes.filter(({ join }) => join !== true);
+}

@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { inNamespace } from '../device/in-namespace.ts';
 import { runTool, ToolError } from '../sys/tool.ts';
-import type { Lab, LabNode } from './model.ts';
+import { type Lab, type LabNode, nodesToMake } from './model.ts';
 import { namespaceName } from './names.ts';
 import { NETNS_DIRECTORY, prepareNetnsDirectory } from './netns-directory.ts';
 
@@ -63,14 +63,15 @@ export class Nodes {
    * Throws NodeError: a namespace of the name exists, no rights, no iproute2.
    */
   static async create(lab: Lab): Promise<Nodes> {
-    const names = lab.nodes.map((node) => namespaceName(lab.name, node.name));
+    const nodes = nodesToMake(lab);
+    const names = nodes.map((node) => namespaceName(lab.name, node.name));
     await prepareNetnsDirectory();
     const taken = names.filter(namespaceExists);
     if (taken.length > 0) throw new NodeError(`create network namespaces: ${existsMessage(taken)}`);
     const namespaces = new Map<string, Namespace>();
     try {
       await addNamespaces(names);
-      for (const [i, node] of lab.nodes.entries()) {
+      for (const [i, node] of nodes.entries()) {
         const path = `${NETNS_DIRECTORY}/${names[i]}`;
         namespaces.set(node.name, { node: node.name, name: names[i]!, path, fd: openSync(path, 'r') });
       }
@@ -96,7 +97,7 @@ export class Nodes {
    * The devices must have been opened. Throws NodeError with ip's own words.
    */
   async configure(): Promise<void> {
-    const results = await Promise.allSettled(this.#lab.nodes.map((node) => this.#configureNode(node)));
+    const results = await Promise.allSettled(nodesToMake(this.#lab).map((node) => this.#configureNode(node)));
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 

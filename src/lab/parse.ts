@@ -102,7 +102,7 @@ export async function readLab(path: string, options: Pick<ParseOptions, 'checkFi
 
 /** The same lab on memory devices and a virtual clock, for systems without TUN. Files of pcap devices are left out. */
 export function asVirtualLab(lab: Lab): Lab {
-  const nodes = lab.nodes.map((node) => ({
+  const nodes = lab.nodes.map(({ join: _, ...node }) => ({
     ...node,
     interfaces: node.interfaces.map((labInterface): LabInterface => ({ ...labInterface, kind: 'memory' })),
   }));
@@ -150,7 +150,13 @@ function makeNode(
   const sysctls = Object.entries(input?.sysctls ?? {}).map(
     ([key, value]) => [key, typeof value === 'boolean' ? String(Number(value)) : String(value)] as const,
   );
-  return { name, interfaces, routes, sysctls: Object.fromEntries(sysctls) };
+  return {
+    name,
+    interfaces,
+    routes,
+    sysctls: Object.fromEntries(sysctls),
+    ...(input?.join === true ? { join: true } : {}),
+  };
 }
 
 function makeInterface(

@@ -9,7 +9,7 @@ import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../device/link-type.ts';
 import { didYouMean } from '../text/suggest.ts';
 import type { Path, Problem } from './issues.ts';
 import { type Prefix, parsePrefix, splitEndpoint } from './names.ts';
-import { splitRoute } from './schema.ts';
+import { MAX_JOINED_INTERFACES, splitRoute } from './schema.ts';
 
 type Map_ = Record<string, unknown>;
 /** What endpoints may refer to. */
@@ -43,6 +43,7 @@ function collectInterfaces(file: Map_, problems: Problem[]): Map<string, Known> 
   for (const [nodeName, node] of Object.entries(mapOf(file.nodes))) {
     const subnets: Prefix[] = [];
     let isVirtual = false;
+    checkJoin(mapOf(node), ['nodes', nodeName], problems);
     for (const [device, value] of Object.entries(mapOf(mapOf(node).interfaces))) {
       const path = ['nodes', nodeName, 'interfaces', device];
       const settings = mapOf(value);
@@ -50,6 +51,10 @@ function collectInterfaces(file: Map_, problems: Problem[]): Map<string, Known> 
       interfaces.set(`${nodeName}:${device}`, { device: kind, path });
       isVirtual ||= kind === 'memory' || kind === 'pcap';
       checkInterface(settings, kind, device, path, problems);
+      if (mapOf(node).join === true && kind !== 'tap' && kind !== 'tun') {
+        const message = `${nodeName} brings its own devices (join), which are tap or tun; this one is ${kind}`;
+        problems.push({ path, at: 'key', message });
+      }
       subnets.push(...addressesOf(settings).flatMap(({ text }) => parsePrefix(text) ?? []));
     }
     if (!isVirtual) checkRoutes(node, ['nodes', nodeName, 'routes'], subnets, problems);
@@ -62,6 +67,19 @@ function addressesOf(settings: Map_): { text: string; path: Path }[] {
   return listOf(settings.ip).flatMap((text, i) =>
     typeof text === 'string' ? [{ text, path: ['ip', i] }] : [],
   );
+}
+
+/** A node that joins hands its devices over in one message. */
+function checkJoin(node: Map_, path: Path, problems: Problem[]): void {
+  if (node.join !== true) return;
+  const count = Object.keys(mapOf(node.interfaces)).length;
+  if (count === 0) {
+    problems.push({ path: [...path, 'join'], at: 'key', message: 'a node that joins needs an interface' });
+  }
+  if (count > MAX_JOINED_INTERFACES) {
+    const message = `a node that joins has at most ${MAX_JOINED_INTERFACES} interfaces; this one has ${count}`;
+    problems.push({ path: [...path, 'join'], at: 'key', message });
+  }
 }
 
 function checkInterface(settings: Map_, kind: string, device: string, path: Path, problems: Problem[]): void {

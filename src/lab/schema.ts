@@ -27,6 +27,8 @@ const MAX_LINKS = 1024;
 const MAX_DESCRIPTORS = 1024;
 /** Of one node. */
 const MAX_INTERFACES = 256;
+/** Of a node that joins: its devices come in one message, which holds SCM_MAX_FD of them (unix(7)). */
+export const MAX_JOINED_INTERFACES = 253;
 
 /** A lab file that the schema accepts, as its author wrote it. */
 export type LabInput = {
@@ -40,6 +42,7 @@ export type LabInput = {
 };
 
 export type NodeInput = {
+  join?: boolean | undefined;
   interfaces?: Record<string, InterfaceInput> | null | undefined;
   routes?: (string | { to: string; via: string })[] | undefined;
   sysctls?: Record<string, string | number | boolean> | undefined;
@@ -155,6 +158,12 @@ const sysctlName = z
 
 const node = z
   .strictObject({
+    join: z
+      .boolean()
+      .describe(
+        'The node brings its own devices: `taplab join NODE` makes them where it runs, as in a container, and hands them over.',
+      )
+      .optional(),
     interfaces: z
       .record(interfaceName, labInterface)
       .refine(

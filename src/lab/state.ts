@@ -8,7 +8,7 @@
  */
 import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { outerUid } from '../sys/user-namespace.ts';
 import { NAME_PATTERN } from './names.ts';
@@ -47,8 +47,12 @@ export class StateError extends Error {
   }
 }
 
-/** Where state files and the default control socket are: /run/taplab for root, else below $XDG_RUNTIME_DIR or /tmp. */
+/**
+ * Where state files and the default control socket are: $TAPLAB_STATE_DIRECTORY, or /run/taplab for root, else below
+ * $XDG_RUNTIME_DIR or /tmp.
+ */
 export function stateDirectory(): string {
+  if (process.env.TAPLAB_STATE_DIRECTORY) return resolve(process.env.TAPLAB_STATE_DIRECTORY);
   const uid = outerUid();
   if (uid === 0) return '/run/taplab';
   const runtime = process.env.XDG_RUNTIME_DIR;
@@ -70,7 +74,9 @@ export function ensureStateDirectory(directory: string = stateDirectory()): stri
     const info = lstatSync(directory);
     if (!info.isDirectory()) throw new StateError(`${directory} is not a directory; remove it`);
     if (info.uid !== process.getuid?.()) {
-      throw new StateError(`${directory} belongs to uid ${info.uid}; remove it, or set XDG_RUNTIME_DIR`);
+      throw new StateError(
+        `${directory} belongs to uid ${info.uid}; remove it, or name another with TAPLAB_STATE_DIRECTORY`,
+      );
     }
     if ((info.mode & 0o022) !== 0) {
       throw new StateError(`${directory} can be written to by others; \`chmod 0755 ${directory}\``);
@@ -79,7 +85,7 @@ export function ensureStateDirectory(directory: string = stateDirectory()): stri
     if (error instanceof StateError) throw error;
     const { code } = error as NodeJS.ErrnoException;
     throw new StateError(
-      `make state directory ${directory}: ${code}; run as root, or set XDG_RUNTIME_DIR`,
+      `make state directory ${directory}: ${code}; run as root, or name another with TAPLAB_STATE_DIRECTORY`,
       error,
     );
   }

@@ -188,6 +188,7 @@ describe('the lab', () => {
     expect(json.nodes[1]).toEqual({
       name: 'server',
       namespace: 'taplab-fake-server',
+      join: false,
       interfaces: ['server:eth0', 'server:tun0'],
     });
   });

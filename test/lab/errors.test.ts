@@ -175,6 +175,21 @@ describe('a lab file with one error', () => {
       /^4:5: a:e is a tap and b:t a tun device: tun carries IP packets/,
     ],
     [
+      'memory devices of a node that joins',
+      'name: x\nnodes:\n  a: { join: true, interfaces: { m: { device: memory } } }',
+      '3:34: a brings its own devices (join), which are tap or tun; this one is memory',
+    ],
+    [
+      'a node that joins with nothing',
+      'name: x\nnodes:\n  a: { join: true }',
+      '3:8: a node that joins needs an interface',
+    ],
+    [
+      'a node that joins with more devices than a message holds',
+      `name: x\nnodes:\n  a: { join: true, interfaces: { ${Array.from({ length: 254 }, (_, i) => `e${i}: `).join(', ')} } }`,
+      '3:8: a node that joins has at most 253 interfaces; this one has 254',
+    ],
+    [
       'kernel and memory devices',
       'name: x\nnodes:\n  a: { interfaces: { e: } }\n  b: { interfaces: { m: { device: memory } } }',
       /^4:22: device memory cannot be in one lab with a:e, a tap device/,

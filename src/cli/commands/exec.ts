@@ -39,6 +39,11 @@ Examples:
         const hint = didYouMean(node, names) || `; there are ${names.join(', ')}`;
         throw new CliError(`lab ${lab.name} has no node "${node}"${hint}`);
       }
+      if (found.join) {
+        throw new CliError(
+          `node ${node} runs elsewhere and has joined lab ${lab.name}; run the command there`,
+        );
+      }
       if (found.namespace === null) {
         throw new CliError(
           `lab ${lab.name} runs on memory devices: its nodes have no namespace to run a command in`,

@@ -47,6 +47,7 @@ function printInterfaces(terminal: Terminal, lab: LabResource, interfaces: reado
   const namespaces = new Map(
     lab.nodes.flatMap((node) => node.interfaces.map((name) => [name, node.namespace])),
   );
+  const joins = new Set(lab.nodes.flatMap((node) => (node.join ? node.interfaces : [])));
   const rows = interfaces.map((each): Cell[] => [
     each.name,
     namespaces.get(each.name) ?? '-',
@@ -54,7 +55,7 @@ function printInterfaces(terminal: Terminal, lab: LabResource, interfaces: reado
     String(each.mtu),
     each.mac,
     each.addresses.join(' ') || '-',
-    each.up ? { text: 'up', color: 'green' } : { text: 'down', color: 'red' },
+    state(each, joins),
   ]);
   const columns = [
     ...texts('INTERFACE', 'NAMESPACE', 'KIND'),
@@ -62,6 +63,11 @@ function printInterfaces(terminal: Terminal, lab: LabResource, interfaces: reado
     ...texts('MAC', 'ADDRESSES', 'STATE'),
   ];
   printTable(terminal, table(terminal, columns, rows));
+}
+
+function state({ name, up }: InterfaceStatus, joins: ReadonlySet<string>): Cell {
+  if (up) return { text: 'up', color: 'green' };
+  return joins.has(name) ? { text: 'waiting for join', color: 'yellow' } : { text: 'down', color: 'red' };
 }
 
 function printLinks(terminal: Terminal, links: readonly LinkStatus[]): void {

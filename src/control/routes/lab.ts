@@ -52,7 +52,8 @@ function describeLab({ emulator }: ControlContext): LabResource {
     virtual: lab.virtual,
     nodes: lab.nodes.map((node) => ({
       name: node.name,
-      namespace: lab.virtual ? null : namespaceName(lab.name, node.name),
+      namespace: lab.virtual || node.join ? null : namespaceName(lab.name, node.name),
+      join: node.join === true,
       interfaces: node.interfaces.map((each) => each.name),
     })),
   };

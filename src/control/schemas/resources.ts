@@ -145,6 +145,7 @@ export type LabResource = {
   readonly nodes: readonly {
     readonly name: string;
     readonly namespace: string | null;
+    readonly join: boolean;
     readonly interfaces: readonly string[];
   }[];
 };
@@ -166,6 +167,7 @@ export const LabSchema: z.ZodType<LabResource> = z
           .string()
           .nullable()
           .describe('Network namespace, as `ip netns` names it; null without one.'),
+        join: z.boolean().describe('True when the node brings its own devices, with `taplab join`.'),
         interfaces: z.array(z.string()).describe('Names of its interfaces, node:interface.'),
       }),
     ),
