@@ -23,13 +23,22 @@ export type RunLog = {
 };
 
 export type LabRunOptions = {
-  readonly socket: string;
+  /**
+   * The control socket, recorded for those who look for the lab. Without one the lab is this process's own: nobody
+   * else can reach it, and what still runs in its nodes is ended with it.
+   */
+  readonly socket?: string;
   readonly log: RunLog;
   /** A data plane died; the caller should take the lab down. */
   readonly onFailure: (error: Error) => void;
 };
 
-type Undo = { readonly what: string; readonly action: () => Promise<void> };
+type Undo = {
+  readonly what: string;
+  readonly action: () => Promise<void>;
+  /** The part of it that outlives the process, done at once. */
+  readonly abandon?: () => void;
+};
 
 export class LabRun {
   readonly lab: Lab;
@@ -65,6 +74,14 @@ export class LabRun {
     return this.#down;
   }
 
+  /**
+   * For a process that is ending and can wait for nothing, as in an `exit` event: removes what would outlive it.
+   * Nothing of the lab can be used afterwards.
+   */
+  abandon(): void {
+    for (let step = this.#undo.pop(); step; step = this.#undo.pop()) step.abandon?.();
+  }
+
   /** Lets a virtual lab run as long as anything happens in it; a lab in real time runs by itself. */
   start(): void {
     if (this.lab.virtual) void this.emulator.run();
@@ -95,21 +112,30 @@ export class LabRun {
   }
 
   async #claim(): Promise<void> {
-    const claim = await claimLab(this.lab, { socket: this.#options.socket });
-    this.#onDown('release the lab', async () => claim.release());
+    const { socket } = this.#options;
+    // Such a lab leaves nothing that anybody could find or would have to clean up.
+    if (this.lab.virtual && socket === undefined) return;
+    const claim = await claimLab(this.lab, { socket });
+    this.#onDown(
+      'release the lab',
+      async () => claim.release(),
+      () => claim.release(),
+    );
     const left = claim.cleaned;
     if (left) this.#options.log.warn({ ...left }, `removed what process ${left.pid} had left of the lab`);
   }
 
   async #createNodes(): Promise<Nodes> {
     const nodes = await Nodes.create(this.lab);
-    this.#onDown('remove the namespaces', async () => {
+    const remove = async (): Promise<void> => {
+      if (this.#options.socket === undefined) await nodes.endProcesses();
       const { processes, errors } = await nodes.remove();
       for (const { namespace, pid, command } of processes) {
         this.#options.log.warn({ namespace, pid, command }, 'a process still runs in a node that is gone');
       }
       if (errors.length > 0) throw new AggregateError(errors, errors.map((each) => each.message).join('; '));
-    });
+    };
+    this.#onDown('remove the namespaces', remove, () => nodes.abandon());
     return nodes;
   }
 
@@ -171,7 +197,7 @@ export class LabRun {
     }
   }
 
-  #onDown(what: string, action: () => Promise<void>): void {
-    this.#undo.push({ what, action });
+  #onDown(what: string, action: () => Promise<void>, abandon?: () => void): void {
+    this.#undo.push({ what, action, ...(abandon && { abandon }) });
   }
 }

@@ -9,7 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { errno, errnoName, flock, LOCK_EX, LOCK_NB } from '../sys/libc.ts';
 import { type Lab, nodesToMake } from './model.ts';
 import { namespaceName } from './names.ts';
-import { type NodeProcess, namespaceExists, removeNamespaces } from './namespaces.ts';
+import { namespaceExists, removeNamespaces } from './namespaces.ts';
+import { endProcesses, type NodeProcess } from './node-processes.ts';
 import {
   ensureStateDirectory,
   isDeadSocket,
@@ -30,7 +31,7 @@ type Leftovers = {
   readonly pid: number;
   readonly namespaces: readonly string[];
   readonly socket: string | undefined;
-  /** Still running inside; they were not ended. */
+  /** Still running inside; they were not ended. A lab without a control socket is its process's own, and its are. */
   readonly processes: readonly NodeProcess[];
 };
 
@@ -48,7 +49,7 @@ export type Claim = {
  */
 export async function claimLab(
   lab: Lab,
-  { socket, directory = stateDirectory() }: { socket: string; directory?: string },
+  { socket, directory = stateDirectory() }: { socket?: string | undefined; directory?: string },
 ): Promise<Claim> {
   ensureStateDirectory(directory);
   const path = join(directory, `${lab.name}.json`);
@@ -64,7 +65,7 @@ export async function claimLab(
   try {
     const cleaned = await takeOver(path, lab.name);
     const rival = listLabs(directory).find((other) => other.running && other.socket === socket);
-    if (rival !== undefined) {
+    if (socket !== undefined && rival !== undefined) {
       const advice = 'choose another one with --socket, or take that lab down';
       throw new StateError(
         `control socket ${socket} is in use by lab ${rival.lab} (pid ${rival.pid}); ${advice}`,
@@ -81,11 +82,11 @@ export async function claimLab(
 export type DeadLab = Leftovers & { readonly lab: string };
 
 /**
- * Removes what dead processes left of the labs whose control socket this is. None while a living process has it.
- * Throws StateError when something cannot be removed.
+ * Removes what dead processes left of the labs whose control socket this is; none while a living process has it.
+ * With undefined, of all labs without a socket. Throws StateError when something cannot be removed.
  */
 export async function removeDeadLabs(
-  socket: string,
+  socket: string | undefined,
   directory: string = stateDirectory(),
 ): Promise<DeadLab[]> {
   const find = (): LabListing[] => listLabs(directory).filter((lab) => lab.socket === socket);
@@ -93,9 +94,9 @@ export async function removeDeadLabs(
   const unlock = await lockDirectory(directory);
   try {
     const labs = find();
-    if (labs.some((lab) => lab.running)) return [];
+    if (socket !== undefined && labs.some((lab) => lab.running)) return [];
     const removed: DeadLab[] = [];
-    for (const state of labs) {
+    for (const state of labs.filter((lab) => !lab.running)) {
       removed.push({ lab: state.lab, ...(await cleanUp(state)) });
       rmSync(join(directory, `${state.lab}.json`), { force: true });
     }
@@ -126,8 +127,11 @@ async function takeOver(path: string, lab: string): Promise<Leftovers | undefine
   const other = readState(path);
   if (other === undefined) return undefined;
   if (isRunning(other)) {
-    const command = `taplab down --socket ${other.socket}`;
-    throw new StateError(`lab ${lab} is already running (pid ${other.pid}); \`${command}\` takes it down`);
+    const advice =
+      other.socket === undefined
+        ? 'it goes down with that process; or choose another name'
+        : `\`taplab down --socket ${other.socket}\` takes it down`;
+    throw new StateError(`lab ${lab} is already running (pid ${other.pid}); ${advice}`);
   }
   const cleaned = await cleanUp(other);
   rmSync(path, { force: true });
@@ -157,17 +161,13 @@ function releaseClaim(path: string, state: LabState): void {
 /** Removes what the state file of a dead process names. Throws StateError when something cannot be removed. */
 async function cleanUp(state: LabState): Promise<Leftovers> {
   const namespaces = state.namespaces.filter(namespaceExists);
+  if (state.socket === undefined) await endProcesses(namespaces);
   const { processes, errors } = await removeNamespaces(namespaces);
   if (errors.length > 0) {
     const why = errors.map((error) => error.message).join('; ');
     throw new StateError(`clean up what lab ${state.lab} (pid ${state.pid}) left: ${why}`);
   }
-  const hasSocket = await isDeadSocket(state.socket);
-  if (hasSocket) rmSync(state.socket, { force: true });
-  return {
-    pid: state.pid,
-    namespaces,
-    socket: hasSocket ? state.socket : undefined,
-    processes,
-  };
+  const socket = state.socket !== undefined && (await isDeadSocket(state.socket)) ? state.socket : undefined;
+  if (socket !== undefined) rmSync(socket, { force: true });
+  return { pid: state.pid, namespaces, socket, processes };
 }

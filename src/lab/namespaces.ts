@@ -4,6 +4,7 @@
  * create() makes all namespaces or none. Then the caller opens the devices inside them, and configure() gives them
  * addresses, brings them up and sets routes. remove() takes everything down, whatever state it is in.
  */
+import { spawnSync } from 'node:child_process';
 import {
   closeSync,
   existsSync,
@@ -18,6 +19,7 @@ import { runTool, ToolError } from '../sys/tool.ts';
 import { type Lab, type LabNode, nodesToMake } from './model.ts';
 import { namespaceName } from './names.ts';
 import { NETNS_DIRECTORY, prepareNetnsDirectory } from './netns-directory.ts';
+import { endProcesses, endProcessesNow, type NodeProcess, processesIn } from './node-processes.ts';
 
 /** A node's namespace, open: `fd` refers to it whatever happens to its name. */
 export type Namespace = {
@@ -26,9 +28,6 @@ export type Namespace = {
   readonly path: string;
   readonly fd: number;
 };
-
-/** A process found inside a namespace. */
-export type NodeProcess = { readonly namespace: string; readonly pid: number; readonly command: string };
 
 export type RemovalReport = {
   /** Processes that were still running inside; they keep their namespace alive, without its name. */
@@ -118,6 +117,22 @@ export class Nodes {
       const what = command === undefined ? error.message : `\`ip ${command}\`: ${said}`;
       throw new NodeError(`configure node ${node.name}: ${what}`, node.name, error);
     }
+  }
+
+  /** Ends whatever runs inside the nodes, see endProcesses(). */
+  async endProcesses(): Promise<void> {
+    await endProcesses([...this.#namespaces.values()].map(({ name }) => name).filter(namespaceExists));
+  }
+
+  /**
+   * endProcesses() and remove() in one go, for a process that is ending and can wait for nothing. What goes wrong is
+   * left to the next claim of the lab.
+   */
+  abandon(): void {
+    const names = [...this.#namespaces.values()].map(({ name }) => name);
+    endProcessesNow(names);
+    const input = names.map((name) => `netns del ${name}\n`).join('');
+    spawnSync('ip', ['-force', '-batch', '-'], { input });
   }
 
   /** Removes all namespaces, the last made first, through errors. Idempotent. */
@@ -245,25 +260,6 @@ export async function removeNamespaces(names: readonly string[]): Promise<Remova
     }
   }
   return { processes, errors };
-}
-
-/** The processes that run inside a namespace. */
-async function processesIn(namespace: string): Promise<NodeProcess[]> {
-  const { stdout } = await runTool('ip', ['netns', 'pids', namespace], {
-    attempt: `list processes in ${namespace}`,
-  });
-  return stdout
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => ({ namespace, pid: Number(line), command: commandOf(Number(line)) }));
-}
-
-function commandOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim().slice(0, 200);
-  } catch {
-    return '';
-  }
 }
 
 /**

@@ -17,7 +17,7 @@ const stateSchema = z.object({
   lab: z.string().regex(NAME_PATTERN),
   pid: z.int().positive(),
   pidStartTime: z.int().min(0),
-  socket: z.string(),
+  socket: z.string().optional(),
   namespaces: z.array(z.string().regex(/^taplab-[a-zA-Z0-9_-]{1,80}$/)),
   startedAt: z.string(),
 });
@@ -27,8 +27,8 @@ export type LabState = {
   readonly pid: number;
   /** Field 22 of /proc/PID/stat: clock ticks from boot to the start of the process. */
   readonly pidStartTime: number;
-  /** The control socket. */
-  readonly socket: string;
+  /** The control socket; a lab inside a process, as a test has it, has none. */
+  readonly socket?: string | undefined;
   readonly namespaces: readonly string[];
   /** ISO 8601. */
   readonly startedAt: string;
