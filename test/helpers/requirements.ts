@@ -17,6 +17,8 @@ const PROBES = {
     spawnSync('ip', ['netns', 'del', name]);
     return undefined;
   },
+  /** Prometheus' checker of metrics and rules. */
+  promtool: (): string | undefined => spawnSync('promtool', ['--version']).error?.message,
   /** Opening /dev/net/tun. */
   tun: (): string | undefined => {
     try {

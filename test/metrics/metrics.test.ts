@@ -1,8 +1,12 @@
+import { spawnSync } from 'node:child_process';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { LinkStatus } from '../../src/daemon/contract.ts';
+import { CLEAR_LINK } from '../../src/link/settings.ts';
+import { FAMILIES } from '../../src/metrics/catalogue.ts';
 import { createMetrics, type Metrics } from '../../src/metrics/metrics.ts';
 import { Program } from '../../vm/index.ts';
 import { FakeEmulator } from '../control/fake-emulator.ts';
+import { isMissing } from '../helpers/requirements.ts';
 
 let emulator: FakeEmulator;
 let metrics: Metrics;
@@ -55,36 +59,35 @@ function setForward(change: Partial<LinkStatus['forward']>): void {
   emulator.linkState[0] = { ...link, forward: { ...link.forward, ...change } };
 }
 
-test('every metric of taplab has help, a type that fits its name, and labels from the lab or a fixed list', async () => {
+test('what is served are the metrics of the catalogue, with their types, labels and number of series', async () => {
   await emulator.attach('client:eth0', attachOptions);
-  const families = [...(await scrape())].filter(([name]) => name.startsWith('taplab_'));
-  expect(families.map(([name]) => name).sort()).toEqual([
-    'taplab_bpf_accepted_total',
-    'taplab_bpf_dropped_total',
-    'taplab_bpf_received_total',
-    'taplab_build_info',
-    'taplab_interface_receive_bytes_total',
-    'taplab_interface_receive_frames_total',
-    'taplab_interface_transmit_bytes_total',
-    'taplab_interface_transmit_frames_total',
-    'taplab_interface_up',
-    'taplab_link_delayed_frames_total',
-    'taplab_link_delivered_bytes_total',
-    'taplab_link_delivered_frames_total',
-    'taplab_link_drops_total',
-    'taplab_link_in_flight_frames',
-    'taplab_link_offered_bytes_total',
-    'taplab_link_offered_frames_total',
-    'taplab_link_queue_bytes',
-    'taplab_link_queue_frames',
-  ]);
-  for (const [name, { help, type, samples }] of families) {
-    expect(help, name).not.toBe('');
-    expect(type, name).toBe(name.endsWith('_total') ? 'counter' : 'gauge');
-    for (const key of samples.keys()) {
-      expect(key).toMatch(/\{((interface|link|direction|reason|descriptor|version|node)="[^"]*",?)+\}$/);
-    }
+  setForward({ settings: { ...emulator.linkState[0]!.forward.settings, rateBitsPerSecond: 8000 } });
+  const families = await scrape();
+  const definitions = FAMILIES.flatMap((family) => family.metrics);
+  const served = [...families.keys()].filter((name) => name.startsWith('taplab_'));
+  expect(served).toEqual(definitions.map(({ name }) => name));
+  for (const { name, help, type, labels, series } of definitions) {
+    const family = families.get(name)!;
+    expect({ help: family.help, type: family.type }, name).toEqual({ help, type });
+    const keys = [...family.samples.keys()];
+    expect(keys.length % series, name).toBe(0);
+    expect(keys.length, name).toBeGreaterThan(0);
+    for (const key of keys) expect(labelNames(key), name).toEqual(labels);
   }
+});
+
+/** The label names of a series, in order. */
+function labelNames(key: string): string[] {
+  return [...key.matchAll(/(\w+)="/g)].map(([, name]) => name!);
+}
+
+test.skipIf(isMissing('promtool'))('promtool has nothing to say about them', async () => {
+  await emulator.attach('client:eth0', attachOptions);
+  const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
+    input: await metrics.render(),
+    encoding: 'utf8',
+  });
+  expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' });
 });
 
 test('every value is the one of the emulator, and another scrape does not count it again', async () => {
@@ -94,6 +97,14 @@ test('every value is the one of the emulator, and another scrape does not count 
     up: false,
   });
   setForward({
+    settings: {
+      ...CLEAR_LINK,
+      delayNs: 22e6,
+      jitterNs: 23e6,
+      loss: 0.24,
+      rateBitsPerSecond: 200,
+      limitBytes: 26,
+    },
     offered: { frames: 5, bytes: 6 },
     delivered: { frames: 7, bytes: 8 },
     delayed: 9,
@@ -103,11 +114,17 @@ test('every value is the one of the emulator, and another scrape does not count 
     drops: { loss: 13, queue: 14, pool: 15, mtu: 16, carrier: 17, device: 18 },
   });
   const descriptor = await emulator.attach('server:eth0', attachOptions);
-  Object.assign(descriptor.state, { received: 19, accepted: 20, dropped: 21 });
+  Object.assign(descriptor.state, {
+    received: 19,
+    accepted: 20,
+    dropped: 21,
+    capturedBytes: 27,
+    written: 28,
+  });
   const client = 'interface="client:eth0"';
   const forward = 'link="wan",direction="forward"';
   const attached = 'interface="server:eth0",descriptor="1"';
-  const expected: [name: string, labels: string, value: number][] = [
+  const expected: [name: string, labels: string, value: number | undefined][] = [
     ['taplab_interface_receive_frames_total', client, 1],
     ['taplab_interface_receive_bytes_total', client, 2],
     ['taplab_interface_transmit_frames_total', client, 3],
@@ -133,6 +150,22 @@ test('every value is the one of the emulator, and another scrape does not count 
     ['taplab_bpf_received_total', attached, 19],
     ['taplab_bpf_accepted_total', attached, 20],
     ['taplab_bpf_dropped_total', attached, 21],
+    ['taplab_link_configured_delay_seconds', forward, 0.022],
+    ['taplab_link_configured_jitter_seconds', forward, 0.023],
+    ['taplab_link_configured_loss_ratio', forward, 0.24],
+    ['taplab_link_configured_rate_bytes_per_second', forward, 25],
+    ['taplab_link_configured_rate_bytes_per_second', 'link="wan",direction="reverse"', undefined],
+    ['taplab_link_configured_queue_limit_bytes', forward, 26],
+    ['taplab_bpf_captured_bytes_total', attached, 27],
+    ['taplab_bpf_written_frames_total', attached, 28],
+    ['taplab_bpf_filter_instructions', attached, 0],
+    ['taplab_bpf_buffer_bytes', attached, 4096],
+    ['taplab_link_info', `${forward},from="client:eth0",to="server:eth0"`, 1],
+    ['taplab_interface_info', 'interface="server:tun0",kind="tun"', 1],
+    ['taplab_interface_mtu_bytes', client, 1500],
+    ['taplab_interface_descriptors', 'interface="server:eth0"', 1],
+    ['taplab_interface_filters_compiled', client, 0],
+    ['taplab_lab_info', 'lab="fake"', 1],
   ];
   for (let scrapes = 0; scrapes < 2; scrapes++) {
     const families = await scrape();

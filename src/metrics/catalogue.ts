@@ -1,0 +1,339 @@
+/**
+ * Every metric of taplab: its name, what it means, its labels, and where its value is found. metrics.ts hands them to
+ * Prometheus and reference.ts writes docs/metrics.md from the same list.
+ *
+ * Names and labels are a contract: base units, `_total` for what only grows. A label's values come from the lab file,
+ * from a fixed list, or are the number of a descriptor, so that there are never more series than the lab has parts.
+ */
+import type {
+  DescriptorStatus,
+  DirectionStatus,
+  EmulatorControl,
+  InterfaceStatus,
+} from '../daemon/contract.ts';
+import { DROP_REASONS } from '../link/settings.ts';
+import { VERSION } from '../package.ts';
+
+export type Label =
+  | 'lab'
+  | 'version'
+  | 'node'
+  | 'interface'
+  | 'kind'
+  | 'link'
+  | 'direction'
+  | 'from'
+  | 'to'
+  | 'reason'
+  | 'descriptor';
+
+/** What the labels say, and how many values they take. */
+export const LABELS: Readonly<Record<Label, string>> = {
+  lab: 'name of the lab: one',
+  version: 'version of taplab: one',
+  node: 'version of Node: one',
+  interface: '`NODE:NAME`, from the lab file',
+  kind: 'kind of device: one for each interface',
+  link: 'name of the link, from the lab file',
+  direction: '`forward`, from the first endpoint to the second, or `reverse`',
+  from: 'the interface whose frames it carries: one for each direction',
+  to: 'the interface that gets them: one for each direction',
+  reason: `why the frame was dropped: ${DROP_REASONS.map((reason) => `\`${reason}\``).join(', ')}`,
+  descriptor: 'number of a descriptor, as `taplab stats` shows it; its series end when it is closed',
+};
+
+export type LabelValues = Readonly<Partial<Record<Label, string>>>;
+export type Sample = readonly [labels: LabelValues, value: number];
+
+/** What metrics are about, and what there is one series of each metric for. */
+export type Family = {
+  readonly title: string;
+  readonly each: 'lab' | 'interface' | 'direction of a link' | 'attached descriptor';
+  readonly labels: readonly Label[];
+  readonly metrics: readonly MetricDefinition[];
+};
+
+export type MetricDefinition = {
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'counter' | 'gauge';
+  /** Those of its family, and its own. */
+  readonly labels: readonly Label[];
+  /** How many series there are for each thing of its family. */
+  readonly series: number;
+  readonly samples: (state: State) => Sample[];
+};
+
+/** What the emulator says at one moment. */
+export type State = {
+  readonly lab: string;
+  readonly interfaces: readonly InterfaceStatus[];
+  readonly directions: readonly LabelledDirection[];
+  readonly descriptors: readonly DescriptorStatus[];
+};
+
+type LabelledDirection = DirectionStatus & { readonly link: string; readonly direction: Side };
+type Side = 'forward' | 'reverse';
+
+/** Reads everything once, for one scrape. */
+export function stateOf(emulator: EmulatorControl): State {
+  return {
+    lab: emulator.lab.name,
+    interfaces: emulator.interfaces(),
+    directions: emulator.links().flatMap((link) =>
+      (['forward', 'reverse'] as const).map((direction) => ({
+        ...link[direction],
+        link: link.name,
+        direction,
+      })),
+    ),
+    descriptors: emulator.descriptors().map((handle) => handle.status()),
+  };
+}
+
+/** A metric of each thing of a kind: a value, or none of it; or several, which differ in labels of their own. */
+type Column<Thing> = { readonly name: string; readonly help: string } & (
+  | { readonly value: (thing: Thing) => number | undefined }
+  | {
+      readonly labels: readonly Label[];
+      readonly series?: number;
+      readonly values: (thing: Thing) => readonly Sample[];
+    }
+);
+
+function family<Thing>(
+  about: Omit<Family, 'metrics'>,
+  things: (state: State) => readonly Thing[],
+  labelsOf: (thing: Thing) => LabelValues,
+  columns: readonly Column<Thing>[],
+): Family {
+  const metrics = columns.map((column): MetricDefinition => {
+    const values = (thing: Thing): readonly Sample[] => {
+      if ('values' in column) return column.values(thing);
+      const value = column.value(thing);
+      return value === undefined ? [] : [[{}, value]];
+    };
+    const { name, help } = column;
+    return {
+      name,
+      help,
+      type: name.endsWith('_total') ? 'counter' : 'gauge',
+      labels: 'labels' in column ? [...about.labels, ...column.labels] : about.labels,
+      series: ('series' in column ? column.series : undefined) ?? 1,
+      samples: (state) =>
+        things(state).flatMap((thing) =>
+          values(thing).map(([labels, value]): Sample => [{ ...labelsOf(thing), ...labels }, value]),
+        ),
+    };
+  });
+  return { ...about, metrics };
+}
+
+const EMULATOR: Family = family(
+  { title: 'The emulator', each: 'lab', labels: [] },
+  (state) => [state],
+  () => ({}),
+  [
+    {
+      name: 'taplab_build_info',
+      help: 'Always 1; the versions are in the labels.',
+      labels: ['version', 'node'],
+      values: () => [[{ version: VERSION, node: process.version }, 1]],
+    },
+    {
+      name: 'taplab_lab_info',
+      help: 'Always 1; the lab that is up is in the label.',
+      labels: ['lab'],
+      values: ({ lab }) => [[{ lab }, 1]],
+    },
+  ],
+);
+
+const INTERFACES: Family = family(
+  { title: 'Interfaces', each: 'interface', labels: ['interface'] },
+  (state) => state.interfaces,
+  (each) => ({ interface: each.name }),
+  [
+    {
+      name: 'taplab_interface_info',
+      help: 'Always 1; what the interface is, in the labels.',
+      labels: ['kind'],
+      values: ({ kind }) => [[{ kind }, 1]],
+    },
+    {
+      name: 'taplab_interface_up',
+      help: '1 while the device works, 0 once it is gone.',
+      value: ({ up }) => (up ? 1 : 0),
+    },
+    {
+      name: 'taplab_interface_mtu_bytes',
+      help: 'Longest frame, without the link header.',
+      value: ({ mtu }) => mtu,
+    },
+    {
+      name: 'taplab_interface_receive_frames_total',
+      help: 'Frames that the node sent and taplab read.',
+      value: ({ receive }) => receive.frames,
+    },
+    {
+      name: 'taplab_interface_receive_bytes_total',
+      help: 'Bytes that the node sent and taplab read.',
+      value: ({ receive }) => receive.bytes,
+    },
+    {
+      name: 'taplab_interface_transmit_frames_total',
+      help: 'Frames that taplab wrote to the node.',
+      value: ({ transmit }) => transmit.frames,
+    },
+    {
+      name: 'taplab_interface_transmit_bytes_total',
+      help: 'Bytes that taplab wrote to the node.',
+      value: ({ transmit }) => transmit.bytes,
+    },
+    {
+      name: 'taplab_interface_descriptors',
+      help: 'BPF descriptors attached.',
+      value: ({ descriptors }) => descriptors,
+    },
+    {
+      name: 'taplab_interface_filters_compiled',
+      help: '1 when its filters run compiled to WebAssembly, 0 while they are interpreted.',
+      value: ({ filterEngine }) => (filterEngine === 'wasm' ? 1 : 0),
+    },
+  ],
+);
+
+const LINKS: Family = family(
+  { title: 'Links', each: 'direction of a link', labels: ['link', 'direction'] },
+  (state) => state.directions,
+  ({ link, direction }) => ({ link, direction }),
+  [
+    {
+      name: 'taplab_link_info',
+      help: 'Always 1; from where to where the direction leads, in the labels.',
+      labels: ['from', 'to'],
+      values: ({ from, to }) => [[{ from, to }, 1]],
+    },
+    {
+      name: 'taplab_link_offered_frames_total',
+      help: 'Frames offered to the link.',
+      value: ({ offered }) => offered.frames,
+    },
+    {
+      name: 'taplab_link_offered_bytes_total',
+      help: 'Bytes offered to the link.',
+      value: ({ offered }) => offered.bytes,
+    },
+    {
+      name: 'taplab_link_delivered_frames_total',
+      help: 'Frames delivered at the other end of the link.',
+      value: ({ delivered }) => delivered.frames,
+    },
+    {
+      name: 'taplab_link_delivered_bytes_total',
+      help: 'Bytes delivered at the other end of the link.',
+      value: ({ delivered }) => delivered.bytes,
+    },
+    {
+      name: 'taplab_link_delayed_frames_total',
+      help: 'Frames held back by delay or rate before they were delivered.',
+      value: ({ delayed }) => delayed,
+    },
+    {
+      name: 'taplab_link_drops_total',
+      help: 'Frames dropped by the link.',
+      labels: ['reason'],
+      series: DROP_REASONS.length,
+      values: ({ drops }) => DROP_REASONS.map((reason) => [{ reason }, drops[reason]]),
+    },
+    {
+      name: 'taplab_link_queue_bytes',
+      help: 'Bytes that wait in front of the rate limiter.',
+      value: ({ queueBytes }) => queueBytes,
+    },
+    {
+      name: 'taplab_link_queue_frames',
+      help: 'Frames that wait in front of the rate limiter.',
+      value: ({ queueFrames }) => queueFrames,
+    },
+    {
+      name: 'taplab_link_in_flight_frames',
+      help: 'Frames in the link: in its queue or under way.',
+      value: ({ inFlight }) => inFlight,
+    },
+    {
+      name: 'taplab_link_configured_delay_seconds',
+      help: 'Delay that the link is set to.',
+      value: ({ settings }) => settings.delayNs / 1e9,
+    },
+    {
+      name: 'taplab_link_configured_jitter_seconds',
+      help: 'Variation of the delay that the link is set to.',
+      value: ({ settings }) => settings.jitterNs / 1e9,
+    },
+    {
+      name: 'taplab_link_configured_loss_ratio',
+      help: 'Share of frames that the link is set to lose, 0 to 1.',
+      value: ({ settings }) => settings.loss,
+    },
+    {
+      name: 'taplab_link_configured_rate_bytes_per_second',
+      help: 'Rate that the link is set to; absent while it is unlimited.',
+      value: ({ settings }) => (settings.rateBitsPerSecond > 0 ? settings.rateBitsPerSecond / 8 : undefined),
+    },
+    {
+      name: 'taplab_link_configured_queue_limit_bytes',
+      help: 'Bytes that may wait in front of the rate limiter before frames are dropped.',
+      value: ({ settings }) => settings.limitBytes,
+    },
+  ],
+);
+
+const DESCRIPTORS: Family = family(
+  {
+    title: 'BPF descriptors',
+    each: 'attached descriptor',
+    labels: ['interface', 'descriptor'],
+  },
+  (state) => state.descriptors,
+  (each) => ({ interface: each.interface, descriptor: String(each.id) }),
+  [
+    {
+      name: 'taplab_bpf_received_total',
+      help: 'Frames that the descriptor saw, before its filter.',
+      value: ({ received }) => received,
+    },
+    {
+      name: 'taplab_bpf_accepted_total',
+      help: 'Frames that its filter accepted.',
+      value: ({ accepted }) => accepted,
+    },
+    {
+      name: 'taplab_bpf_dropped_total',
+      help: 'Accepted frames for which its buffers had no room.',
+      value: ({ dropped }) => dropped,
+    },
+    {
+      name: 'taplab_bpf_captured_bytes_total',
+      help: 'Bytes stored in its buffers.',
+      value: ({ capturedBytes }) => capturedBytes,
+    },
+    {
+      name: 'taplab_bpf_written_frames_total',
+      help: 'Frames sent to the node through the descriptor.',
+      value: ({ written }) => written,
+    },
+    {
+      name: 'taplab_bpf_filter_instructions',
+      help: 'Length of its filter program.',
+      value: ({ instructions }) => instructions,
+    },
+    {
+      name: 'taplab_bpf_buffer_bytes',
+      help: 'Size of each of its two buffers.',
+      value: ({ bufferBytes }) => bufferBytes,
+    },
+  ],
+);
+
+export const FAMILIES: readonly Family[] = [EMULATOR, INTERFACES, LINKS, DESCRIPTORS];
