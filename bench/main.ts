@@ -6,9 +6,28 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { PACKAGE_ROOT } from '../src/package.ts';
+import { benchNet, formatNet } from './net.ts';
 import { benchVm, formatTables } from './vm.ts';
 
 type Options = { readonly seconds: string; readonly json?: boolean; readonly write?: boolean };
+
+/** Prints results, and keeps them under docs/performance/ when asked to. */
+function report(
+  name: string,
+  title: string,
+  results: unknown,
+  tables: string,
+  { json, write }: { json?: boolean | undefined; write?: boolean | undefined },
+): void {
+  const text = JSON.stringify(results, undefined, 2);
+  process.stdout.write(`${json ? text : tables}\n`);
+  if (!write) return;
+  const folder = join(PACKAGE_ROOT, 'docs', 'performance');
+  mkdirSync(folder, { recursive: true });
+  const head = `${title}\n\nMade by \`npm run bench -- ${name} --write\`.\n\n`;
+  writeFileSync(join(folder, `${name}.md`), `${head}${tables}`);
+  writeFileSync(join(folder, `${name}.json`), `${text}\n`);
+}
 
 const program = new Command('bench').description('Measures, side by side in one run.');
 
@@ -20,15 +39,29 @@ program
   .option('--write', 'also write docs/performance/vm.md and vm.json')
   .action(async ({ seconds, json, write }: Options) => {
     const results = await benchVm({ seconds: Number(seconds) });
-    const tables = formatTables(results);
-    const text = JSON.stringify(results, undefined, 2);
-    process.stdout.write(`${json ? text : tables}\n`);
-    if (!write) return;
-    const folder = join(PACKAGE_ROOT, 'docs', 'performance');
-    mkdirSync(folder, { recursive: true });
-    const head = '# The filter engines\n\nMade by `npm run bench -- vm --write`.\n\n';
-    writeFileSync(join(folder, 'vm.md'), `${head}${tables}`);
-    writeFileSync(join(folder, 'vm.json'), `${text}\n`);
+    report('vm', '# The filter engines', results, formatTables(results), { json, write });
+  });
+
+type NetOptions = { seconds: string; rounds: string; only?: string[]; json?: boolean; write?: boolean };
+
+program
+  .command('net')
+  .description(
+    'taplab between two namespaces, beside a C forwarder, vde and the kernel (needs root, iperf3, gcc)',
+  )
+  .option('--seconds <n>', 'seconds of traffic in one turn', '2')
+  .option('--rounds <n>', 'how often each takes its turn', '3')
+  .option('--only <names...>', 'only contenders whose name contains one of these')
+  .option('--json', 'print JSON instead of a table')
+  .option('--write', 'also write docs/performance/net.md and net.json')
+  .action(async ({ seconds, rounds, only, json, write }: NetOptions) => {
+    const results = await benchNet({
+      seconds: Number(seconds),
+      rounds: Number(rounds),
+      ...(only && { only }),
+      onProgress: (what) => process.stderr.write(`${what}\n`),
+    });
+    report('net', '# Between two namespaces', results, formatNet(results), { json, write });
   });
 
 await program.parseAsync();

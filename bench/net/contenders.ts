@@ -1,0 +1,155 @@
+/**
+ * What can carry frames between two namespaces, each started the way its users start it.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PACKAGE_ROOT } from '../../src/package.ts';
+import { compileC, type Ground, ip, isInstalled, type Pair } from './ground.ts';
+
+/** A contender that carries frames now. */
+export type Carrier = {
+  readonly pair: Pair;
+  /** The processes that do the carrying, for their processor time; none when the kernel does it. */
+  readonly pids: readonly number[];
+};
+
+export type Contender = {
+  readonly name: string;
+  /** What is missing on this machine, when something is. */
+  readonly missing?: string;
+  start(pair: Pair): Promise<Carrier>;
+};
+
+/** All of them, the ones that are not installed included. */
+export function contenders(ground: Ground): Contender[] {
+  const forwarder = compileC(ground, 'forwarder');
+  const vde = isInstalled('vde_switch') ? {} : { missing: 'vde_switch (Debian: vde2)' };
+  return [
+    { name: 'taplab', start: (pair) => startTaplab(pair) },
+    { name: 'C forwarder', ...cForwarder(forwarder, []) },
+    { name: 'C forwarder, offload', ...cForwarder(forwarder, ['-o']) },
+    { name: 'vde_switch', ...vde, start: startVdeSwitch },
+    { name: 'vde_switch + wirefilter', ...vde, start: startWirefilter },
+    { name: 'kernel veth', start: startVeth },
+    { name: 'kernel bridge', start: startBridge },
+  ];
+}
+
+/** taplab with a link between two nodes; the pair's namespaces are the lab's own. */
+export async function startTaplab(
+  pair: Pair,
+  impair = '{}',
+  interfaceSettings = '',
+): Promise<Carrier & { readonly socket: string }> {
+  const folder = join(pair.ground.folder, `taplab-${pair.number}`);
+  mkdirSync(folder);
+  const lab = join(folder, 'lab.yaml');
+  const socket = join(folder, 'control.sock');
+  // Joined by a veth each, a lab could use the pair as it is; but a user's lab has namespaces of its own.
+  const name = `bench${process.pid}-${pair.number}`;
+  writeFileSync(
+    lab,
+    `name: ${name}
+nodes:
+  a: { interfaces: { eth0: { ip: 198.18.0.1/24${interfaceSettings} } } }
+  b: { interfaces: { eth0: { ip: 198.18.0.2/24${interfaceSettings} } } }
+links:
+  - { name: wan, endpoints: ["a:eth0", "b:eth0"], impair: ${impair} }
+`,
+  );
+  const cli = join(PACKAGE_ROOT, 'dist/src/cli/main.js');
+  const args = [cli, 'up', lab, '--socket', socket, '--metrics', 'off', '--log-level', 'info'];
+  const daemon = await pair.ground.start(process.execPath, args, /"msg":"lab is up"/);
+  const own = pair.withNamespaces({ a: `taplab-${name}-a`, b: `taplab-${name}-b` });
+  return { pair: own, pids: [daemon.pid!], socket };
+}
+
+function cForwarder(
+  program: { path: string } | { missing: string },
+  options: readonly string[],
+): Pick<Contender, 'start' | 'missing'> {
+  const start = async (pair: Pair): Promise<Carrier> => {
+    const taps = tapNames(pair);
+    const child = await pair.ground.start(
+      'path' in program ? program.path : '',
+      [...options, ...taps],
+      /^ready$/,
+    );
+    pair.adopt('a', taps[0]);
+    pair.adopt('b', taps[1]);
+    return { pair, pids: [child.pid!] };
+  };
+  return 'missing' in program ? { missing: program.missing, start } : { start };
+}
+
+/** One switch with both devices. */
+async function startVdeSwitch(pair: Pair): Promise<Carrier> {
+  const taps = tapNames(pair);
+  const socket = join(pair.ground.folder, `vde-${pair.number}`);
+  const child = await vdeSwitch(pair.ground, socket, taps);
+  pair.adopt('a', taps[0]);
+  pair.adopt('b', taps[1]);
+  return { pair, pids: [child] };
+}
+
+/** A switch on each side and wirefilter between them, as its manual has it. */
+async function startWirefilter(pair: Pair): Promise<Carrier> {
+  const taps = tapNames(pair);
+  const sockets = taps.map((tap) => join(pair.ground.folder, `vde-${tap}`));
+  const switches: number[] = [];
+  for (const [i, tap] of taps.entries()) switches.push(await vdeSwitch(pair.ground, sockets[i]!, [tap]));
+  // wirefilter ends when its standard input does; Ground keeps that open.
+  const filter = await pair.ground.start('wirefilter', ['-v', sockets.join(':')]);
+  pair.adopt('a', taps[0]);
+  pair.adopt('b', taps[1]);
+  return { pair, pids: [...switches, filter.pid!] };
+}
+
+async function vdeSwitch(ground: Ground, socket: string, taps: readonly string[]): Promise<number> {
+  const args = ['-s', socket, ...taps.flatMap((tap) => ['-t', tap])];
+  const child = await ground.start('vde_switch', args);
+  await waitForDevices(taps);
+  return child.pid!;
+}
+
+async function startVeth(pair: Pair): Promise<Carrier> {
+  const [a, b] = tapNames(pair);
+  ip('link', 'add', a, 'type', 'veth', 'peer', 'name', b);
+  pair.adopt('a', a);
+  pair.adopt('b', b);
+  return { pair, pids: [] };
+}
+
+/** Two veths and a bridge, in a namespace of their own. */
+async function startBridge(pair: Pair): Promise<Carrier> {
+  const middle = pair.ground.namespace(`${pair.number}m`);
+  ip('-n', middle, 'link', 'add', 'br0', 'type', 'bridge');
+  ip('-n', middle, 'link', 'set', 'br0', 'up');
+  for (const side of ['a', 'b'] as const) {
+    const outer = `tlb${process.pid % 100_000}x${side}`;
+    ip('link', 'add', outer, 'type', 'veth', 'peer', 'name', `port${side}`, 'netns', middle);
+    ip('-n', middle, 'link', 'set', `port${side}`, 'master', 'br0', 'up');
+    pair.adopt(side, outer);
+  }
+  return { pair, pids: [] };
+}
+
+/** Device names of at most 15 characters that nobody else has. */
+function tapNames(pair: Pair): [string, string] {
+  const base = `tlb${process.pid % 100_000}n${pair.number}`;
+  return [`${base}a`, `${base}b`];
+}
+
+async function waitForDevices(names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    for (let tries = 0; ; tries++) {
+      try {
+        ip('link', 'show', name);
+        break;
+      } catch (error) {
+        if (tries > 50) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * What is asked of every contender: each returns one number for one turn.
+ */
+
+import type { Carrier } from './contenders.ts';
+import { ADDRESS, cpuMs } from './ground.ts';
+
+/** Throughput of TCP over `flows` connections from a to b, in Gbit/s (iperf3). */
+export async function tcp(
+  { pair }: Carrier,
+  seconds: number,
+  flows: number,
+  reverse = false,
+): Promise<number> {
+  // One server for each turn; it ends with its client.
+  const server = await pair.start('b', ['iperf3', '-s', '-1', '--forceflush'], /Server listening/);
+  try {
+    const args = [
+      '-c',
+      ADDRESS.b,
+      '-t',
+      String(seconds),
+      '-P',
+      String(flows),
+      '-J',
+      ...(reverse ? ['-R'] : []),
+    ];
+    const report = JSON.parse(await pair.run('a', ['iperf3', ...args], seconds * 1000 + 20_000)) as {
+      end: { sum_received: { bits_per_second: number } };
+    };
+    return report.end.sum_received.bits_per_second / 1e9;
+  } finally {
+    await pair.ground.stop(server);
+  }
+}
+
+export type PacketRate = {
+  /** Datagrams per second that arrived. */
+  readonly packetsPerSecond: number;
+  /** Processor time of the contender for each of them; 0 when the kernel carries them. */
+  readonly cpuNsPerPacket: number;
+};
+
+/** UDP datagrams with `bytes` of payload from a to b, as fast as a can send. */
+export async function udp(
+  { pair, pids }: Carrier,
+  program: string,
+  bytes: number,
+  seconds: number,
+): Promise<PacketRate> {
+  const receiver = await pair.start('b', [program, 'receive', String(seconds)], /^ready$/);
+  let last = '';
+  receiver.stdout!.on('data', (chunk: Buffer) => {
+    last += chunk.toString();
+  });
+  const ended = new Promise((resolve) => receiver.on('close', resolve));
+  const before = cpuMs(pids);
+  await pair.run('a', [program, 'send', ADDRESS.b, String(bytes), String(seconds)], seconds * 1000 + 20_000);
+  await ended;
+  const usedMs = cpuMs(pids) - before;
+  const [packets, elapsedNs] = last.trim().split('\n').at(-1)!.split(' ').map(Number);
+  if (!packets || !elapsedNs) throw new Error(`no datagram arrived: ${last}`);
+  return { packetsPerSecond: packets / (elapsedNs / 1e9), cpuNsPerPacket: (usedMs * 1e6) / packets };
+}
+
+/** Round-trip times of `count` pings from a to b, 2 ms apart, in ms, shortest first. */
+export async function roundTrips({ pair }: Carrier, count: number): Promise<number[]> {
+  const text = await pair.run('a', ['ping', '-n', '-i', '0.002', '-c', String(count), ADDRESS.b]);
+  const times = [...text.matchAll(/time=([\d.]+) ms/g)].map((match) => Number(match[1]));
+  // The first one waits for ARP.
+  return times.slice(1).sort((x, y) => x - y);
+}
+
+export function quantile(sorted: readonly number[], q: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]!;
+}
