@@ -38,15 +38,20 @@ export function wholeNumber(
 
 /** For commander: the size of a descriptor's buffers, such as 64kb. */
 export function bufferSize(text: string): number {
+  const bytes = memorySize(text);
+  if (bytes >= MIN_BUFFER_BYTES && bytes <= MAX_BUFFER_BYTES) return bytes;
+  const [least, most] = [formatSize(MIN_BUFFER_BYTES), formatSize(MAX_BUFFER_BYTES)];
+  throw new InvalidArgumentError(`A buffer has at least ${least} and at most ${most}.`);
+}
+
+/** For commander: an amount of memory, such as 128mb, in bytes. */
+export function memorySize(text: string): number {
   try {
-    const bytes = parseSize(text);
-    if (bytes >= MIN_BUFFER_BYTES && bytes <= MAX_BUFFER_BYTES) return bytes;
+    return parseSize(text);
   } catch (error) {
     if (error instanceof UnitError) throw new InvalidArgumentError(`${error.message}.`);
     throw error;
   }
-  const [least, most] = [formatSize(MIN_BUFFER_BYTES), formatSize(MAX_BUFFER_BYTES)];
-  throw new InvalidArgumentError(`A buffer has at least ${least} and at most ${most}.`);
 }
 
 /** For commander: HOST:PORT or `off`, as it is. */

@@ -39,13 +39,15 @@ export function requireHost({ httpVersion, headers }: IncomingMessage): void {
   throw new ProblemError(400, 'An HTTP/1.1 request needs a Host header; any will do here.');
 }
 
-function answerBare(socket: Duplex, answer: Problem): void {
+/** Writes a problem document to a connection that no request handler has, and ends it. */
+export function answerBare(socket: Duplex, answer: Problem, headers: readonly string[] = []): void {
   const body = JSON.stringify(answer);
   const head = [
     `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status]}`,
     `Content-Type: ${PROBLEM_MEDIA_TYPE}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',
+    ...headers,
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }

@@ -61,6 +61,8 @@ function connectionMessage(path: string, code: string): string {
     case 'EACCES':
     case 'EPERM':
       return `no access to ${path} (${code}); its owner and group may use it: try as root, or start it with \`taplab up --group\``;
+    case 'EAGAIN':
+      return `so many are trying to reach taplab on ${path} that it cannot accept them as fast (EAGAIN); try again`;
     case 'ECONNRESET':
     case 'EPIPE':
       return `taplab closed the connection on ${path} (${code}); it may be going down, or have all the connections it takes`;

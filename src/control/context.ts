@@ -9,6 +9,7 @@ import type { Access } from './access.ts';
 import type { Ephemerals } from './ephemerals.ts';
 import { PROBLEM_MEDIA_TYPE, ProblemError } from './problem.ts';
 import { ProblemSchema } from './schemas/resources.ts';
+import type { UserQuota } from './user-quota.ts';
 
 /** A fastify instance whose schemas are zod's. */
 export type App = FastifyInstance<
@@ -28,6 +29,7 @@ export type ControlContext = {
   readonly captures: Captures;
   readonly metrics: MetricsSource;
   readonly access: Access;
+  readonly quota: UserQuota;
   readonly ephemerals: Ephemerals;
   /** Called once a request to shut down has been answered. */
   readonly onShutdown: () => void;

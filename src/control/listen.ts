@@ -5,6 +5,9 @@
 import { lchown, lstat, mkdir, unlink } from 'node:fs/promises';
 import { createConnection, type Server } from 'node:net';
 import { dirname } from 'node:path';
+import { SystemError } from '../sys/libc.ts';
+import type { AccessGroups } from './access.ts';
+import { allowGroup } from './socket-acl.ts';
 
 /** sockaddr_un of unix(7): 108 bytes, the last of them zero. */
 const MAX_PATH_BYTES = 107;
@@ -22,11 +25,15 @@ export class SocketError extends Error {
 
 /**
  * Listens on `path` with mode 0660; its folder is made if it is missing. The file is removed when the server closes.
- * `group` is the gid that the file is given, so that others may use it: this process's unless given.
+ * The file is given to `group`, so that others may use it, this process's unless given; `readGroup` may use it as well.
  *
- * @throws SocketError when the path is too long, in use, not a socket, or cannot be made, or not be given to the group
+ * @throws SocketError when the path is too long, in use, not a socket, or cannot be made, or not be given to the groups
  */
-export async function listenOnSocket(server: Server, path: string, group?: number): Promise<void> {
+export async function listenOnSocket(
+  server: Server,
+  path: string,
+  { group, readGroup }: AccessGroups = {},
+): Promise<void> {
   const bytes = Buffer.byteLength(path);
   if (bytes > MAX_PATH_BYTES) {
     throw new SocketError(
@@ -38,6 +45,7 @@ export async function listenOnSocket(server: Server, path: string, group?: numbe
     await removeStale(path);
     await bind(server, path);
     if (group !== undefined) await giveToGroup(server, path, group);
+    if (readGroup !== undefined) await letReadGroupIn(server, path, readGroup);
   } catch (error) {
     if (error instanceof SocketError) throw error;
     const { code, syscall } = error as NodeJS.ErrnoException;
@@ -74,6 +82,18 @@ async function giveToGroup(server: Server, path: string, group: number): Promise
     const { code } = error as NodeJS.ErrnoException;
     throw new SocketError(
       `cannot give ${path} to group ${group}: chown: ${code}; only root may choose any group, others one they belong to`,
+    );
+  }
+}
+
+async function letReadGroupIn(server: Server, path: string, readGroup: number): Promise<void> {
+  try {
+    allowGroup(path, readGroup);
+  } catch (error) {
+    await new Promise((resolve) => server.close(resolve));
+    if (!(error instanceof SystemError)) throw error;
+    throw new SocketError(
+      `cannot let group ${readGroup} use ${path}: ${error.message}; the file system has to know access lists (acl(5)): choose a path on another with --socket`,
     );
   }
 }

@@ -19,10 +19,12 @@ import {
 import type { Captures } from '../capture/captures.ts';
 import type { EmulatorControl } from '../daemon/contract.ts';
 import { VERSION } from '../package.ts';
-import { Access, type CredentialsOf } from './access.ts';
+import { Access, type AccessGroups, type CredentialsOf } from './access.ts';
 import { answerBrokenRequest, refuseBareRequests, requireHost } from './broken-request.ts';
+import { limitConnections } from './connections.ts';
 import type { App, ControlContext, MetricsSource } from './context.ts';
 import { Ephemerals } from './ephemerals.ts';
+import { DEFAULT_USER_LIMITS, type UserLimits } from './limits.ts';
 import { listenOnSocket } from './listen.ts';
 import { notFoundHandler, watchRoutes } from './not-found.ts';
 import { PROBLEM_MEDIA_TYPE } from './problem.ts';
@@ -34,6 +36,7 @@ import { linkRoutes } from './routes/links.ts';
 import { metricsRoutes } from './routes/metrics.ts';
 import { streamRoutes } from './routes/stream.ts';
 import { toProblem } from './to-problem.ts';
+import { UserQuota } from './user-quota.ts';
 import { validatorCompiler } from './validation.ts';
 
 /** Larger bodies are refused with 413. */
@@ -42,8 +45,6 @@ export const BODY_LIMIT_BYTES = 1_048_576;
 const REQUEST_TIMEOUT_MS = 30_000;
 /** How often that is looked at. */
 const REQUEST_CHECK_MS = 5000;
-/** A stream takes one for as long as it lasts. Above this, connections are closed at once. */
-export const MAX_CONNECTIONS = 512;
 /** How long close() waits for streams to deliver what they hold. */
 const CLOSE_GRACE_MS = 2000;
 
@@ -57,17 +58,21 @@ export type ControlServerOptions = {
   readonly onShutdown: () => void;
   /** How to find out who is connected; SO_PEERCRED unless told. */
   readonly credentialsOf?: CredentialsOf;
+  /** The groups whose members may use the socket; this process's group unless told. */
+  readonly groups?: AccessGroups;
+  /** What a user who is no operator may take. */
+  readonly limits?: Partial<UserLimits>;
   /** How long an ephemeral descriptor waits for its first reader. */
   readonly ephemeralGraceMs?: number;
 };
 
 export type ControlServer = {
   /**
-   * Listens on a unix socket, mode 0660; of group `group` (a gid), if that is given.
+   * Listens on a unix socket, mode 0660, for its owner and the groups.
    *
    * @throws SocketError saying what is in the way
    */
-  listen(path: string, group?: number): Promise<void>;
+  listen(path: string): Promise<void>;
   /**
    * Stops listening, which removes the socket, and ends the connections: those that are idle at once, streams when
    * they have ended, all after two seconds. Close the descriptors first, so that streams end complete.
@@ -78,22 +83,25 @@ export type ControlServer = {
 /** Makes the server; nothing is bound before listen(). */
 export function createControlServer(options: ControlServerOptions): ControlServer {
   const { emulator, captures, metrics, logger, onShutdown } = options;
-  const access = new Access(options.credentialsOf);
+  const access = new Access(options.credentialsOf, options.groups);
+  const limits = { ...DEFAULT_USER_LIMITS, ...options.limits };
+  const quota = new UserQuota(limits);
   const onError = (error: unknown): void => logger.error({ err: error }, 'closing an ephemeral descriptor');
   const ephemerals = new Ephemerals(captures, onError, options.ephemeralGraceMs);
   const app = createApp(logger);
+  limitConnections(app.server, access, { perUser: limits.connections });
   const routes = watchRoutes(app);
   logChanges(app, access);
   app.setErrorHandler(answerError);
   describe(app);
   app.after(() => {
-    addRoutes(app, { emulator, captures, metrics, access, ephemerals, onShutdown });
+    addRoutes(app, { emulator, captures, metrics, access, quota, ephemerals, onShutdown });
     app.setNotFoundHandler(notFoundHandler(routes));
   });
   return {
-    async listen(path, group) {
+    async listen(path) {
       await app.ready();
-      await listenOnSocket(app.server, path, group);
+      await listenOnSocket(app.server, path, options.groups);
     },
     async close() {
       // Connections that do not end by themselves would keep close() waiting for ever.
@@ -122,7 +130,6 @@ function createApp(logger: FastifyBaseLogger): App {
     // While closing, requests on connections that are still open are answered as usual.
     return503OnClosing: false,
   });
-  app.server.maxConnections = MAX_CONNECTIONS;
   refuseBareRequests(app.server);
   app.addHook('onRequest', async (request) => requireHost(request.raw));
   app.setValidatorCompiler(validatorCompiler);

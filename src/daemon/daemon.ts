@@ -2,7 +2,9 @@
  * The process behind `taplab up`: a lab, its control socket and its metrics, from start to signal.
  */
 import pino, { type Logger } from 'pino';
+import type { AccessGroups } from '../control/access.ts';
 import { filterProblem } from '../control/filter.ts';
+import type { UserLimits } from '../control/limits.ts';
 import { createControlServer } from '../control/server.ts';
 import { readLab } from '../lab/parse.ts';
 import { serveMetrics } from '../metrics/http.ts';
@@ -12,8 +14,10 @@ import { LabRun } from './lab-run.ts';
 export type DaemonOptions = {
   readonly labFile: string;
   readonly socket: string;
-  /** The group that the control socket is given, as a gid; this process's unless given. */
-  readonly group?: number;
+  /** The groups whose members may use the control socket. */
+  readonly groups?: AccessGroups;
+  /** What a user of the control socket may take. */
+  readonly limits?: Partial<UserLimits>;
   /** HOST:PORT or `off`. */
   readonly metrics: string;
   /** Overrides the lab file's number of data-plane threads. */
@@ -82,11 +86,13 @@ async function serve(run: LabRun, options: DaemonOptions, log: Logger, stop: Sto
     captures,
     metrics,
     logger: log,
+    ...(options.groups && { groups: options.groups }),
+    ...(options.limits && { limits: options.limits }),
     onShutdown: () => stop.request('asked over the control socket'),
   });
   const listener = await serveMetrics(metrics, options.metrics);
   try {
-    await server.listen(options.socket, options.group);
+    await server.listen(options.socket);
     try {
       // Asked to stop while the socket was made: nobody may be told that the lab is up.
       stop.signal.throwIfAborted();

@@ -78,6 +78,15 @@ export const getsockopt: (
   length: Int32Array,
 ) => number = libc.func('int getsockopt(int, int, int, void *, void *)');
 
+/** setxattr(2). */
+export const setxattr: (
+  path: string,
+  name: string,
+  value: BufferLike,
+  length: number,
+  flags: number,
+) => number = libc.func('int setxattr(const char *, const char *, void *, size_t, int)');
+
 /** clock_gettime(2) into a timespec at `address`. */
 export const clockGettime: (clock: number, address: number) => number = libc.func(
   'int clock_gettime(int, uintptr_t)',
@@ -99,6 +108,7 @@ export const LOCK_NB = 4;
 export const PR_SET_TIMERSLACK = 29;
 export const SOL_SOCKET = 1;
 export const SO_PEERCRED = 17;
+export const SO_PEERGROUPS = 59;
 export const CLOCK_REALTIME = 0;
 export const POLLIN = 1;
 export const POLLERR = 8;

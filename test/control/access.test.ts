@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmodSync } from 'node:fs';
+import { chmodSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -93,16 +93,90 @@ describe('who may do what', () => {
   });
 });
 
+describe('with a read group', () => {
+  const viewer = { uid: 50_003, gid: 50_003, pid: 1003, groups: [50_003, 777] };
+  const user = { uid: 50_004, gid: 50_004, pid: 1004, groups: [50_004, 777, 888] };
+
+  beforeEach(async () => {
+    fixture = await startFixture({ groups: { group: 888, readGroup: 777 } });
+  });
+
+  afterEach(() => fixture.close());
+
+  const send = [
+    ['POST', '/v1/descriptors/1/frames', { frames: ['AAAA'] }],
+    ['POST', '/v1/descriptors/1/flush', undefined],
+  ] as const;
+
+  test('a member may look, and capture with a descriptor of its own', async () => {
+    fixture.actAs(viewer);
+    for (const path of ['/v1/interfaces', '/v1/links/wan', '/v1/lab', '/metrics']) {
+      expect((await fixture.send('GET', path)).status, path).toBe(200);
+    }
+    expect((await fixture.send('POST', '/v1/interfaces/client:eth0/descriptors', {})).status).toBe(201);
+    expect((await fixture.send('PATCH', '/v1/descriptors/1', { immediate: true })).status).toBe(200);
+    const stream = await fixture.open('/v1/descriptors/1/stream?format=json');
+    expect(stream.statusCode).toBe(200);
+    stream.destroy();
+    expect((await fixture.send('DELETE', '/v1/descriptors/1')).status).toBe(200);
+  });
+
+  test('a member may send and flush nothing, not even its own, and is told which group may', async () => {
+    fixture.actAs(viewer);
+    await fixture.send('POST', '/v1/interfaces/client:eth0/descriptors', {});
+    for (const [method, path, body] of send) {
+      const { status, json } = await fixture.send<Problem>(method, path, body);
+      expect([status, json.detail], path).toEqual([403, expect.stringMatching(/gid 777 may look.*gid 888/)]);
+    }
+    expect((await fixture.send('PATCH', '/v1/links/wan', { impair: 'delay 1ms' })).status).toBe(403);
+    expect((await fixture.send('DELETE', '/v1/lab')).status).toBe(403);
+    expect(fixture.emulator.descriptor(1)?.calls).toEqual([]);
+  });
+
+  test.each([
+    ['a member of the control group as well', user],
+    ['root', root],
+    ['the user of the emulator', daemon],
+  ])('%s may', async (_who, peer) => {
+    fixture.actAs(peer);
+    await fixture.send('POST', '/v1/interfaces/client:eth0/descriptors', {});
+    for (const [method, path, body] of send) {
+      expect((await fixture.send(method, path, body)).status, path).toBe(200);
+    }
+  });
+
+  test('descriptors of others stay out of reach', async () => {
+    fixture.actAs(user);
+    await fixture.send('POST', '/v1/interfaces/client:eth0/descriptors', {});
+    fixture.actAs(viewer);
+    expect((await fixture.send('GET', '/v1/descriptors/1/stream')).status).toBe(403);
+    expect((await fixture.send('DELETE', '/v1/descriptors/1')).status).toBe(403);
+  });
+});
+
 const ASK = `
 const { request } = require('node:http');
-request({ socketPath: process.argv[1], method: process.argv[2], path: process.argv[3] }, (answer) => {
+const [socketPath, method, path, uid, groups, body] = process.argv.slice(1);
+// From inside: the parent can give a child no supplementary groups.
+process.setgroups(JSON.parse(groups));
+process.setgid(Number(uid));
+process.setuid(Number(uid));
+const headers = body ? { 'content-type': 'application/json' } : {};
+request({ socketPath, method, path, headers }, (answer) => {
   answer.resume().on('end', () => console.log(String(answer.statusCode)));
-}).on('error', (error) => console.log(error.code)).end();`;
+}).on('error', (error) => console.log(error.code)).end(body);`;
+
+type Ask = readonly [method: string, path: string, body?: object];
 
 /** Sends a request from a process of another user; resolves with the status, or the errno name. */
-async function askAs(uid: number, method: string, path: string): Promise<string> {
-  const args = ['-e', ASK, fixture.socketPath, method, path];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { uid, gid: uid, cwd: '/' });
+async function askAs(
+  uid: number,
+  [method, path, body]: Ask,
+  groups: readonly number[] = [],
+): Promise<string> {
+  const words = [method, path, String(uid), JSON.stringify(groups), ...(body ? [JSON.stringify(body)] : [])];
+  const args = ['-e', ASK, fixture.socketPath, ...words];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: '/' });
   return stdout.trim();
 }
 
@@ -121,7 +195,7 @@ describe('SO_PEERCRED of real processes', () => {
 
   test.skipIf(process.getuid!() !== 0)('another user cannot even connect', async () => {
     chmodSync(dirname(dirname(fixture.socketPath)), 0o755);
-    expect(await askAs(65_534, 'GET', '/v1/lab')).toBe('EACCES');
+    expect(await askAs(65_534, ['GET', '/v1/lab'])).toBe('EACCES');
   });
 
   test.skipIf(process.getuid!() !== 0)(
@@ -129,14 +203,34 @@ describe('SO_PEERCRED of real processes', () => {
     async () => {
       chmodSync(dirname(dirname(fixture.socketPath)), 0o755);
       chmodSync(fixture.socketPath, 0o666);
-      expect(await askAs(65_534, 'GET', '/v1/lab')).toBe('200');
-      expect(await askAs(65_534, 'DELETE', '/v1/lab')).toBe('403');
+      expect(await askAs(65_534, ['GET', '/v1/lab'])).toBe('200');
+      expect(await askAs(65_534, ['DELETE', '/v1/lab'])).toBe('403');
       await expect
         .poll(() => fixture.log)
         .toMatchObject([
           { peer: { uid: 65_534, gid: 65_534, pid: expect.any(Number) }, method: 'DELETE', status: 403 },
         ]);
       expect(fixture.shutdowns()).toBe(0);
+    },
+  );
+
+  test.skipIf(process.getuid!() !== 0)(
+    'supplementary groups decide who gets in, and what for, while the mode stays 0660',
+    async () => {
+      await fixture.close();
+      fixture = await startFixture({ realCredentials: true, groups: { group: 50_888, readGroup: 50_777 } });
+      chmodSync(dirname(dirname(fixture.socketPath)), 0o755);
+      expect((statSync(fixture.socketPath).mode & 0o777).toString(8)).toBe('660');
+      const uid = 50_001;
+      const attach: Ask = ['POST', '/v1/interfaces/client:eth0/descriptors', {}];
+      const frames: Ask = ['POST', '/v1/descriptors/1/frames', { frames: ['AAAA'] }];
+      const lookOnly = [50_111, 50_777];
+      expect(await askAs(uid, attach)).toBe('EACCES');
+      expect(await askAs(uid, attach, lookOnly)).toBe('201');
+      expect(await askAs(uid, frames, lookOnly)).toBe('403');
+      expect(await askAs(uid, ['GET', '/v1/links'], lookOnly)).toBe('200');
+      expect(await askAs(uid, frames, [...lookOnly, 50_888])).toBe('200');
+      expect(await askAs(uid, frames, [50_888])).toBe('200');
     },
   );
 });

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { Captures } from '../../src/capture/captures.ts';
+import type { AccessGroups } from '../../src/control/access.ts';
+import type { UserLimits } from '../../src/control/limits.ts';
 import type { PeerCredentials } from '../../src/control/peer-credentials.ts';
 import { type ControlServer, createControlServer } from '../../src/control/server.ts';
 import { createMetrics } from '../../src/metrics/metrics.ts';
@@ -18,6 +20,9 @@ export type Answer<Body> = {
   readonly json: Body;
 };
 
+/** A peer; its groups are the one in `gid` unless given. */
+export type Peer = Omit<PeerCredentials, 'groups'> & { readonly groups?: readonly number[] };
+
 export type Fixture = {
   readonly emulator: FakeEmulator;
   readonly captures: Captures;
@@ -26,7 +31,7 @@ export type Fixture = {
   readonly log: Record<string, unknown>[];
   readonly shutdowns: () => number;
   /** Who the server takes its peers for from now on; undefined: nobody can tell. */
-  actAs(peer: PeerCredentials | undefined): void;
+  actAs(peer: Peer | undefined): void;
   send<Body = unknown>(
     method: string,
     path: string,
@@ -37,7 +42,12 @@ export type Fixture = {
   close(): Promise<void>;
 };
 
-export type FixtureOptions = { readonly ephemeralGraceMs?: number; readonly realCredentials?: boolean };
+export type FixtureOptions = {
+  readonly ephemeralGraceMs?: number;
+  readonly realCredentials?: boolean;
+  readonly groups?: AccessGroups;
+  readonly limits?: Partial<UserLimits>;
+};
 
 export async function startFixture(options: FixtureOptions = {}): Promise<Fixture> {
   const folder = mkdtempSync(join(tmpdir(), 'taplab-control-'));
@@ -46,16 +56,18 @@ export async function startFixture(options: FixtureOptions = {}): Promise<Fixtur
   const captures = new Captures('taplab test');
   const log: Record<string, unknown>[] = [];
   const logger = pino({}, { write: (line: string) => void log.push(JSON.parse(line)) });
-  let peer: PeerCredentials | undefined = { uid: 0, gid: 0, pid: 1 };
+  let peer: Peer | undefined = { uid: 0, gid: 0, pid: 1 };
   let shutdowns = 0;
-  const { realCredentials, ephemeralGraceMs } = options;
+  const { realCredentials, ephemeralGraceMs, groups, limits } = options;
   const server = createControlServer({
     emulator,
     captures,
     metrics: createMetrics(emulator),
     logger,
     onShutdown: () => shutdowns++,
-    ...(realCredentials ? {} : { credentialsOf: () => peer }),
+    ...(realCredentials ? {} : { credentialsOf: () => peer && { groups: [peer.gid], ...peer } }),
+    ...(groups === undefined ? {} : { groups }),
+    ...(limits === undefined ? {} : { limits }),
     ...(ephemeralGraceMs === undefined ? {} : { ephemeralGraceMs }),
   });
   await server.listen(socketPath);

@@ -35,7 +35,7 @@ test('the socket has mode 0660 whatever the umask is, and the umask stays as it 
 test('the socket is given to a group, and keeps its mode', async () => {
   const path = join(folder, 's');
   const group = process.getuid?.() === 0 ? 12_345 : process.getgid!();
-  await listenOnSocket(server, path, group);
+  await listenOnSocket(server, path, { group });
   const { gid, mode } = statSync(path);
   expect([gid, (mode & 0o777).toString(8)]).toEqual([group, '660']);
 });

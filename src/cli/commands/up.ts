@@ -14,10 +14,12 @@ import {
 import { constants } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
+import { DEFAULT_USER_LIMITS } from '../../control/limits.ts';
 import type { DaemonInfo } from '../../daemon/daemon.ts';
 import { ensureStateDirectory } from '../../lab/state.ts';
+import { formatSize } from '../../link/units.ts';
 import { DEFAULT_METRICS_ADDRESS } from '../../metrics/http.ts';
-import { groupId, jsonOption, metricsAddress, wholeNumber } from '../arguments.ts';
+import { groupId, jsonOption, memorySize, metricsAddress, wholeNumber } from '../arguments.ts';
 import { whenPipeBreaks } from '../broken-pipe.ts';
 import type { Context } from '../context.ts';
 import { CliError, explain } from '../errors.ts';
@@ -26,6 +28,9 @@ import { whenStdinCloses } from '../stdin-closes.ts';
 type UpOptions = {
   readonly detach?: true;
   readonly group?: number;
+  readonly readGroup?: number;
+  readonly maxDescriptorsPerUser: number;
+  readonly maxBufferMemoryPerUser: number;
   readonly metrics: string;
   readonly workers?: number;
   readonly logLevel: string;
@@ -60,6 +65,21 @@ export function upCommand(context: Context): Command {
       'group of the control socket: its members may look, and attach descriptors of their own',
       groupId,
     )
+    .option(
+      '--read-group <name|gid>',
+      'a group whose members may look and capture, but send no frames and flush nothing',
+      groupId,
+    )
+    .addOption(
+      new Option('--max-descriptors-per-user <n>', 'descriptors each user of the control socket may have')
+        .argParser(wholeNumber(0))
+        .default(DEFAULT_USER_LIMITS.descriptors),
+    )
+    .addOption(
+      new Option('--max-buffer-memory-per-user <size>', 'memory for the buffers of these descriptors')
+        .argParser(memorySize)
+        .default(DEFAULT_USER_LIMITS.bufferBytes, formatSize(DEFAULT_USER_LIMITS.bufferBytes)),
+    )
     .option('--workers <n>', 'data-plane threads, instead of what the lab file says', wholeNumber(1, 64))
     .addOption(new Option('--log-level <level>', 'how much to log').choices(LOG_LEVELS).default('info'))
     .addOption(
@@ -80,7 +100,10 @@ Examples:
   $ taplab up wan.yaml --detach            in the background
   $ taplab up wan.yaml --metrics 0.0.0.0:9464
   $ taplab up wan.yaml --metrics off --socket /tmp/wan.sock
-  $ taplab up wan.yaml --group wireshark   for the members of a group too`,
+  $ taplab up wan.yaml --group wireshark   for the members of a group too
+  $ taplab up wan.yaml --read-group adm    these may watch, and change nothing
+
+Root, and the user that the lab runs as, may do everything and have no limits.`,
     )
     .action(async (labFile: string, options: UpOptions) => {
       requireFile(labFile);
@@ -106,7 +129,7 @@ function requireFile(labFile: string): void {
 
 async function runHere(context: Context, labFile: string, options: UpOptions): Promise<void> {
   const { runDaemon } = await import('../../daemon/daemon.ts');
-  const { metrics, workers, logLevel, group } = options;
+  const { metrics, workers, logLevel, group, readGroup } = options;
   const stop = new AbortController();
   whenPipeBreaks((reason) => stop.abort(new Error(reason)));
   if (options.untilStdinCloses) whenStdinCloses(() => stop.abort(new Error('stdin was closed')));
@@ -118,7 +141,11 @@ async function runHere(context: Context, labFile: string, options: UpOptions): P
       logLevel,
       stop: stop.signal,
       ...(workers === undefined ? {} : { workers }),
-      ...(group === undefined ? {} : { group }),
+      groups: { group, readGroup },
+      limits: {
+        descriptors: options.maxDescriptorsPerUser,
+        bufferBytes: options.maxBufferMemoryPerUser,
+      },
       onReady: (info) => {
         tellStarter({ ready: info });
         if (process.connected) return;
@@ -187,7 +214,7 @@ async function startInBackground(context: Context, labFile: string, options: UpO
 }
 
 function childArguments(context: Context, labFile: string, options: UpOptions): string[] {
-  const { metrics, workers, logLevel, group } = options;
+  const { metrics, workers, logLevel, group, readGroup } = options;
   return [
     ...process.execArgv,
     process.argv[1]!,
@@ -195,6 +222,9 @@ function childArguments(context: Context, labFile: string, options: UpOptions): 
     ...['--socket', context.socketPath],
     ...['--metrics', metrics],
     ...(group === undefined ? [] : ['--group', String(group)]),
+    ...(readGroup === undefined ? [] : ['--read-group', String(readGroup)]),
+    ...['--max-descriptors-per-user', String(options.maxDescriptorsPerUser)],
+    ...['--max-buffer-memory-per-user', String(options.maxBufferMemoryPerUser)],
     ...(workers === undefined ? [] : ['--workers', String(workers)]),
     ...['--log-level', logLevel],
     '--',

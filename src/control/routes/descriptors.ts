@@ -95,7 +95,7 @@ export function descriptorRoutes(app: App, context: ControlContext): void {
     },
     async (request) => {
       const handle = findDescriptor(context, request.params.id);
-      access.requireDescriptor(request.raw.socket, handle);
+      access.requireDescriptorToChange(request.raw.socket, handle, 'flush');
       await handle.flush();
       return describeDescriptor(context, handle);
     },

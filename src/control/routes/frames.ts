@@ -29,7 +29,7 @@ export function frameRoutes(app: App, context: ControlContext): void {
     },
     async (request) => {
       const handle = findDescriptor(context, request.params.id);
-      context.access.requireDescriptor(request.raw.socket, handle);
+      context.access.requireDescriptorToChange(request.raw.socket, handle, 'send frames');
       if (Buffer.isBuffer(request.body)) {
         await handle.write(request.body);
         return { written: 1 };

@@ -13,7 +13,7 @@ const InterfaceListSchema: z.ZodType<{ interfaces: InterfaceStatus[] }> = z.obje
 });
 
 export function interfaceRoutes(app: App, context: ControlContext): void {
-  const { emulator, access, ephemerals } = context;
+  const { emulator, access, quota, ephemerals } = context;
 
   app.get(
     '/v1/interfaces',
@@ -65,7 +65,7 @@ export function interfaceRoutes(app: App, context: ControlContext): void {
         bufferBytes,
         owner,
       };
-      const handle = await emulator.attach(name, options);
+      const handle = await quota.attach(owner.uid, bufferBytes, () => emulator.attach(name, options));
       if (ephemeral) ephemerals.add(handle);
       return reply
         .code(201)
