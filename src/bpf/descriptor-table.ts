@@ -85,7 +85,10 @@ export class DescriptorTable {
 
   /** The interface is gone: its descriptors can be read to the end, then report ENXIO. */
   async detachAll(interfaceIndex: number): Promise<void> {
-    for (const descriptor of [...this.on(interfaceIndex)]) await descriptor.interfaceGone();
+    const gone = this.on(interfaceIndex);
+    // The index may be another interface's next.
+    this.#byInterface.delete(interfaceIndex);
+    for (const descriptor of gone) await descriptor.interfaceGone();
   }
 
   #reserve({ bufferBytes, program }: AttachOptions): Room {

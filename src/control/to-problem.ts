@@ -4,7 +4,7 @@
  */
 import { FilterSyntaxError } from '../../vm/compiler/index.ts';
 import { InvalidProgramError, ProgramSyntaxError } from '../../vm/index.ts';
-import { BpfError } from '../daemon/contract.ts';
+import { BpfError, LabChangeError } from '../daemon/contract.ts';
 import { FilterError } from './filter.ts';
 import { type Problem, ProblemError, problem, problemType } from './problem.ts';
 import { problemItems, ValidationError } from './validation.ts';
@@ -20,6 +20,7 @@ type RequestError = Error & { readonly statusCode?: number; readonly code?: stri
 export function toProblem(error: unknown, gone = false): Problem {
   if (error instanceof ProblemError) return error.problem;
   if (error instanceof BpfError) return fromBpfError(error, gone);
+  if (error instanceof LabChangeError) return fromLabChangeError(error);
   const filterProblem = filterErrorToProblem(error);
   if (filterProblem !== undefined) return filterProblem;
   if (error instanceof ValidationError) return fromValidation(error);
@@ -69,6 +70,19 @@ const BPF_STATUS: Readonly<Record<BpfError['code'], number>> = {
 function fromBpfError(error: BpfError, gone: boolean): Problem {
   const status = gone && error.code === 'ENXIO' ? 410 : BPF_STATUS[error.code];
   return problem(status, error.message, { type: problemType('bpf'), code: error.code });
+}
+
+const LAB_CHANGE_STATUS: Readonly<Record<LabChangeError['code'], number>> = {
+  ENXIO: 404,
+  EINVAL: 400,
+  EEXIST: 409,
+  EBUSY: 409,
+  ENETDOWN: 409,
+  ENOSPC: 507,
+};
+
+function fromLabChangeError({ code, message }: LabChangeError): Problem {
+  return problem(LAB_CHANGE_STATUS[code], message, { type: problemType('lab'), code });
 }
 
 const REQUEST_PARTS: Readonly<Record<string, string>> = { params: 'path', querystring: 'query' };

@@ -72,6 +72,17 @@ export interface EmulatorControl {
   descriptors(): DescriptorHandle[];
 }
 
+/** A change of a running lab that cannot be made; nothing has changed then. */
+export class LabChangeError extends Error {
+  readonly code: 'EEXIST' | 'ENXIO' | 'EBUSY' | 'EINVAL' | 'ENOSPC' | 'ENETDOWN';
+
+  constructor(code: LabChangeError['code'], message: string) {
+    super(message);
+    this.name = 'LabChangeError';
+    this.code = code;
+  }
+}
+
 export type { AttachOptions, DescriptorHandle, DescriptorStatus, Owner } from '../bpf/types.ts';
 export {
   BpfError,

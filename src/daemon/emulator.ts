@@ -11,44 +11,30 @@ import { DescriptorTable } from '../bpf/descriptor-table.ts';
 import { FilterFuser } from '../bpf/fuser.ts';
 import { type AttachOptions, BpfError } from '../bpf/types.ts';
 import type { MemoryDevice } from '../device/memory.ts';
-import type { Command } from '../engine/commands.ts';
-import {
-  INTERFACE_UP,
-  RECEIVE_BYTES,
-  RECEIVE_FRAMES,
-  TRANSMIT_BYTES,
-  TRANSMIT_FRAMES,
-} from '../engine/counters.ts';
+import { RECEIVE_BYTES, RECEIVE_FRAMES, TRANSMIT_BYTES, TRANSMIT_FRAMES } from '../engine/counters.ts';
 import type { PlaneHost } from '../engine/host.ts';
 import { InlineHost } from '../engine/inline.ts';
 import { ThreadHost } from '../engine/threads.ts';
-import type { Lab } from '../lab/model.ts';
+import type { Lab, LabInterface, LabLink } from '../lab/model.ts';
 import type { EmulatorControl, InterfaceStatus, LinkChange, LinkStatus } from './contract.ts';
 import { capacityOf } from './layout.ts';
-import { LinkTable } from './links.ts';
-import { type RegisteredInterface, Registry } from './registry.ts';
+import type { RegisteredInterface } from './registry.ts';
+import { type OpenPort, Topology, type TopologyEvents } from './topology.ts';
 
-/** Link types of pcap (www.tcpdump.org/linktypes.html). */
-const LINKTYPE_ETHERNET = 1;
+export type { OpenPort };
 
-/** A kernel device that is open: its file, and the link type of its frames. */
-export type OpenPort = { readonly fd: number; readonly linkType: number };
-
-export type EmulatorOptions = {
-  /** Devices by interface name. Ignored for a virtual lab. */
+export type EmulatorOptions = TopologyEvents & {
+  /** Devices by interface name; an interface without one is down until connect(). Ignored for a virtual lab. */
   readonly ports?: ReadonlyMap<string, OpenPort>;
   /** A data plane failed; the lab cannot go on. */
   readonly onFailure?: (error: Error) => void;
-  /** A device has gone while the lab runs, for example deleted by its node. */
-  readonly onInterfaceGone?: (name: string) => void;
 };
 
 export class Emulator implements EmulatorControl {
   readonly lab: Lab;
   readonly startedAt: Date = new Date();
   readonly #arena: Arena;
-  readonly #registry: Registry;
-  readonly #links: LinkTable;
+  readonly #topology: Topology;
   readonly #descriptors: DescriptorTable;
   readonly #fuser: FilterFuser;
   readonly #host: PlaneHost;
@@ -58,8 +44,6 @@ export class Emulator implements EmulatorControl {
   private constructor(lab: Lab, options: EmulatorOptions) {
     this.lab = lab;
     this.#arena = Arena.create(capacityOf(lab));
-    this.#registry = new Registry(this.#arena);
-    this.#links = new LinkTable(this.#arena, lab);
     this.#descriptors = new DescriptorTable(
       this.#arena,
       new Heap(this.#arena.heap, this.#arena.capacity.heapBytes),
@@ -70,33 +54,26 @@ export class Emulator implements EmulatorControl {
       (interfaceIndex) => this.#descriptors.on(interfaceIndex),
       (compiled) => this.#host.install(compiled),
     );
-    for (const node of lab.nodes) {
-      for (const each of node.interfaces) {
-        const linkType = options.ports?.get(each.name)?.linkType ?? LINKTYPE_ETHERNET;
-        const { index } = this.#registry.add(each, linkType);
-        this.#arena.f64[this.#arena.interfaceCounters(index) + INTERFACE_UP] = 1;
-      }
-    }
     this.#inline = lab.virtual ? new InlineHost(this.#arena) : undefined;
     this.#host =
       this.#inline ??
       new ThreadHost(this.#arena, {
-        onInterfacesChanged: () => void this.#dropGoneInterfaces(options.onInterfaceGone),
+        onInterfacesChanged: () => void this.#topology.lookAfterDevices(),
         onFailure: (error) => {
           // A worker that died may have stored a record without waking its reader.
           for (const descriptor of this.#descriptors.list()) descriptor.lookAgain();
           options.onFailure?.(error);
         },
       });
+    const detachAll = (interfaceIndex: number): Promise<void> => this.#descriptors.detachAll(interfaceIndex);
+    this.#topology = new Topology(this.#arena, lab, this.#host, detachAll, options);
   }
 
   /** Starts a lab on devices that are ready. Throws when a data plane cannot be started; nothing is left running. */
   static async start(lab: Lab, options: EmulatorOptions = {}): Promise<Emulator> {
     const emulator = new Emulator(lab, options);
     try {
-      for (let worker = 0; worker < emulator.#arena.capacity.workers; worker++) {
-        await emulator.#host.send(worker, emulator.#wiring(worker, options.ports));
-      }
+      await emulator.#topology.start(options.ports);
     } catch (error) {
       await emulator.#host.close();
       throw error;
@@ -105,33 +82,53 @@ export class Emulator implements EmulatorControl {
   }
 
   interfaces(): InterfaceStatus[] {
-    return this.#registry.list().map((entry) => this.#interfaceStatus(entry));
+    return this.#topology.registry.list().map((entry) => this.#interfaceStatus(entry));
   }
 
   interface(name: string): InterfaceStatus | undefined {
-    const entry = this.#registry.get(name);
+    const entry = this.#topology.registry.get(name);
     return entry && this.#interfaceStatus(entry);
   }
 
   links(): LinkStatus[] {
-    return this.#links.list();
+    return this.#topology.links.list();
   }
 
   link(name: string): LinkStatus | undefined {
-    return this.#links.get(name);
+    return this.#topology.links.get(name);
   }
 
   async setLink(name: string, change: LinkChange): Promise<{ before: LinkStatus; after: LinkStatus }> {
-    const before = this.#links.get(name);
-    if (!before) throw new BpfError('ENXIO', `there is no link ${name}`);
-    if (this.#stopping) throw new BpfError('ENETDOWN', `lab ${this.lab.name} is going down`);
-    for (const { worker, command } of this.#links.change(name, change))
-      await this.#host.send(worker, [command]);
-    return { before, after: this.#links.get(name)! };
+    return this.#topology.setLink(name, change);
+  }
+
+  /** See Topology, as for all changes of the running lab below. */
+  connect(interfaceName: string, port: OpenPort): Promise<void> {
+    return this.#topology.connect(interfaceName, port);
+  }
+
+  disconnect(interfaceName: string): Promise<void> {
+    return this.#topology.disconnect(interfaceName);
+  }
+
+  addInterface(definition: LabInterface, port?: OpenPort): Promise<void> {
+    return this.#topology.addInterface(definition, port);
+  }
+
+  removeInterface(name: string): Promise<void> {
+    return this.#topology.removeInterface(name);
+  }
+
+  addLink(definition: LabLink): Promise<void> {
+    return this.#topology.addLink(definition);
+  }
+
+  removeLink(name: string): Promise<LinkStatus> {
+    return this.#topology.removeLink(name);
   }
 
   async attach(interfaceName: string, options: AttachOptions): Promise<Descriptor> {
-    const entry = this.#registry.get(interfaceName);
+    const entry = this.#topology.registry.get(interfaceName);
     if (!entry) throw new BpfError('ENXIO', `there is no interface ${interfaceName}`);
     return this.#descriptors.attach({ ...entry, write: (frame) => this.#write(entry, frame) }, options);
   }
@@ -146,7 +143,7 @@ export class Emulator implements EmulatorControl {
 
   /** The memory device behind an interface of a virtual lab. */
   memoryDevice(interfaceName: string): MemoryDevice {
-    const entry = this.#registry.get(interfaceName);
+    const entry = this.#topology.registry.get(interfaceName);
     if (!this.#inline || !entry) throw new Error(`${interfaceName} is not a memory device of this lab`);
     return this.#inline.memoryDevice(entry.index);
   }
@@ -177,38 +174,16 @@ export class Emulator implements EmulatorControl {
 
   async #stop(): Promise<void> {
     this.#fuser.close();
+    await this.#topology.stop();
     await this.#host.close();
-    for (const entry of this.#registry.list()) await this.#retire(entry);
-  }
-
-  /** The commands that tell a worker what is its. */
-  #wiring(worker: number, ports: EmulatorOptions['ports']): Command[] {
-    const directions = this.#links.wiring((name) => this.#registry.get(name)!.index);
-    const own = directions.filter((direction) => direction.worker === worker);
-    const readHere = new Set(own.map(({ command }) => command.from));
-    const linked = new Set(directions.map(({ command }) => command.from));
-    const commands: Command[] = [];
-    for (const { name, index, linkType, definition } of this.#registry.list()) {
-      const fd = ports?.get(name)?.fd;
-      if (fd === undefined && !this.#inline) throw new Error(`no device was opened for ${name}`);
-      commands.push({
-        do: 'port',
-        index,
-        fd: fd ?? -1,
-        mtu: definition.mtu,
-        ethernet: linkType === LINKTYPE_ETHERNET,
-        // An interface without a link is read too, so that descriptors see what its node sends.
-        reads: readHere.has(index) || (worker === 0 && !linked.has(index)),
-      });
-    }
-    return [...commands, ...own.map(({ command }) => command)];
+    await this.#topology.retireAll();
   }
 
   async #write(entry: RegisteredInterface, frame: Uint8Array): Promise<void> {
     if (frame.length === 0) throw new BpfError('EINVAL', 'an empty frame cannot be sent');
     if (frame.length > this.#arena.capacity.slotBytes) throw writeError(entry, frame, 'mtu');
     // The worker that carries frames to an interface is the one that counts what is written to it.
-    const worker = this.#links.workerTowards(entry.name);
+    const worker = this.#topology.links.workerTowards(entry.name);
     const base64 = Buffer.from(frame).toString('base64');
     await this.#host
       .send(worker, [{ do: 'write', index: entry.index, base64 }])
@@ -217,21 +192,8 @@ export class Emulator implements EmulatorControl {
       });
   }
 
-  async #dropGoneInterfaces(onGone?: (name: string) => void): Promise<void> {
-    for (const entry of this.#registry.list()) {
-      const up = this.#arena.f64[this.#arena.interfaceCounters(entry.index) + INTERFACE_UP] !== 0;
-      if (up || this.#registry.isGone(entry.name)) continue;
-      onGone?.(entry.name);
-      await this.#retire(entry);
-    }
-  }
-
-  async #retire(entry: RegisteredInterface): Promise<void> {
-    await this.#registry.retire(entry);
-    await this.#descriptors.detachAll(entry.index);
-  }
-
-  #interfaceStatus({ name, index, linkType, definition }: RegisteredInterface): InterfaceStatus {
+  #interfaceStatus(entry: RegisteredInterface): InterfaceStatus {
+    const { name, index, linkType, definition } = entry;
     const { f64 } = this.#arena;
     const counters = this.#arena.interfaceCounters(index);
     return {
@@ -241,7 +203,7 @@ export class Emulator implements EmulatorControl {
       mtu: definition.mtu,
       mac: definition.mac,
       addresses: definition.addresses,
-      up: f64[counters + INTERFACE_UP] !== 0 && !this.#registry.isGone(name),
+      up: this.#topology.isUp(entry),
       receive: { frames: f64[counters + RECEIVE_FRAMES]!, bytes: f64[counters + RECEIVE_BYTES]! },
       transmit: { frames: f64[counters + TRANSMIT_FRAMES]!, bytes: f64[counters + TRANSMIT_BYTES]! },
       descriptors: this.#descriptors.on(index).size,

@@ -12,22 +12,30 @@ const MAX_SLOTS = 65_536;
 const HEAP_BYTES = 512 * 2 ** 20;
 const MAX_DESCRIPTORS = 4_096;
 /** Ethernet header and VLAN tag. */
-const LINK_HEADER = 18;
+const LINK_HEADER_BYTES = 18;
+/** Interfaces and links that can be added while the lab runs, besides what is removed. Records are small: 80 KiB. */
+const MORE_INTERFACES = 256;
+const MORE_LINKS = 256;
 
 /** The capacity a lab needs. */
 export function capacityOf(lab: Lab): Capacity {
   const interfaces = lab.nodes.flatMap((node) => node.interfaces);
-  const largestMtu = Math.max(1500, ...interfaces.map((each) => each.mtu));
+  const largest = Math.max(1500, ...interfaces.map((each) => each.mtu));
   // One byte to spare at least, by which a frame that is too long shows.
-  const slotBytes = Math.ceil((largestMtu + LINK_HEADER + 1) / 64) * 64;
+  const slotBytes = Math.ceil((largest + LINK_HEADER_BYTES + 1) / 64) * 64;
   const workers = lab.virtual ? 1 : lab.workers;
   return {
     workers,
-    interfaces: interfaces.length,
-    directions: 2 * lab.links.length,
+    interfaces: interfaces.length + MORE_INTERFACES,
+    directions: 2 * (lab.links.length + MORE_LINKS),
     descriptors: MAX_DESCRIPTORS,
     slotsPerWorker: Math.min(MAX_SLOTS, Math.floor(FRAME_BYTES / workers / slotBytes)),
     slotBytes,
     heapBytes: HEAP_BYTES,
   };
+}
+
+/** The largest MTU that frames of an arena have room for. */
+export function largestMtu({ slotBytes }: Capacity): number {
+  return slotBytes - LINK_HEADER_BYTES - 1;
 }

@@ -1,10 +1,13 @@
 /**
  * The links of a running lab: which worker carries which direction, the settings now in force, and the counters.
  * Belongs to the control thread; the counters are the workers' (link/counters.ts).
+ *
+ * A direction has a number, the index of its counters. The number of a link that was removed is used again once its
+ * workers have let go of it (topology.ts).
  */
 import type { Arena } from '../arena/arena.ts';
 import type { Command } from '../engine/commands.ts';
-import type { Lab, LabLink } from '../lab/model.ts';
+import type { LabLink } from '../lab/model.ts';
 import {
   DELAYED_FRAMES,
   DELIVERED_BYTES,
@@ -16,7 +19,7 @@ import {
   QUEUE_FRAMES,
 } from '../link/counters.ts';
 import { DROP_REASONS, type DropReason, type LinkSettings } from '../link/settings.ts';
-import type { DirectionStatus, LinkChange, LinkStatus } from './contract.ts';
+import { type DirectionStatus, LabChangeError, type LinkChange, type LinkStatus } from './contract.ts';
 
 type Side = 'forward' | 'reverse';
 
@@ -32,35 +35,78 @@ type Direction = {
 
 type Link = { readonly definition: LabLink; readonly forward: Direction; readonly reverse: Direction };
 
+/** A command, and the worker it is for. */
+export type Told = { readonly worker: number; readonly command: Command };
+
 export class LinkTable {
+  readonly #arena: Arena;
   readonly #seed: number;
   readonly #links: Map<string, Link> = new Map();
-  readonly #workerTowards: Map<string, number> = new Map();
+  /** By the interface it leads to, whose other end reads. */
+  readonly #towards: Map<string, Direction> = new Map();
+  /** Numbers of directions, the next to be used last. */
+  readonly #free: number[];
 
-  constructor(arena: Arena, lab: Lab) {
-    this.#seed = lab.seed;
-    for (const definition of lab.links) {
-      const direction = (side: Side): Direction => {
-        const index = 2 * this.#links.size + (side === 'forward' ? 0 : 1);
-        const [from, to] = side === 'forward' ? definition.endpoints : definition.endpoints.toReversed();
-        const worker = index % arena.capacity.workers;
-        this.#workerTowards.set(to!, worker);
-        return {
-          index,
-          worker,
-          from: from!,
-          to: to!,
-          path: `${definition.name}/${side}`,
-          counters: arena.directionCounters(index),
-          settings: definition[side],
-        };
-      };
-      this.#links.set(definition.name, {
-        definition,
-        forward: direction('forward'),
-        reverse: direction('reverse'),
-      });
+  constructor(arena: Arena, seed: number) {
+    this.#arena = arena;
+    this.#seed = seed;
+    this.#free = Array.from({ length: arena.capacity.directions }, (_, i) => i).reverse();
+  }
+
+  /**
+   * Adds a link. `readerOf` names the worker that reads an interface: it carries the direction that starts there.
+   * Throws LabChangeError: EEXIST, EBUSY (an interface is linked already), ENOSPC.
+   */
+  add(definition: LabLink, readerOf: (interfaceName: string) => number): void {
+    const { name, endpoints } = definition;
+    if (this.#links.has(name)) throw new LabChangeError('EEXIST', `there is a link ${name} already`);
+    for (const each of endpoints) {
+      const other = this.at(each);
+      if (other !== undefined)
+        throw new LabChangeError('EBUSY', `link ${name}: ${each} is an end of link ${other}`);
     }
+    if (this.#free.length < 2) {
+      const room = this.#arena.capacity.directions / 2;
+      throw new LabChangeError(
+        'ENOSPC',
+        `link ${name}: this run has room for ${room} links; take the lab down and up`,
+      );
+    }
+    const direction = (side: Side, from: string, to: string): Direction => {
+      const index = this.#free.pop()!;
+      const counters = this.#arena.directionCounters(index);
+      counters.fill(0);
+      const path = `${name}/${side}`;
+      return { index, worker: readerOf(from), from, to, path, counters, settings: definition[side] };
+    };
+    const [first, second] = endpoints;
+    const forward = direction('forward', first, second);
+    const reverse = direction('reverse', second, first);
+    this.#links.set(name, { definition, forward, reverse });
+    this.#towards.set(second, forward).set(first, reverse);
+  }
+
+  /** Takes a link out of the table, and returns what its workers must be told, and what to call then. */
+  remove(name: string): { commands: Told[]; released: () => LinkStatus } | undefined {
+    const link = this.#links.get(name);
+    if (!link) return undefined;
+    this.#links.delete(name);
+    const directions = [link.forward, link.reverse];
+    for (const { to } of directions) this.#towards.delete(to);
+    return {
+      commands: directions.map(({ worker, index }) => ({
+        worker,
+        command: { do: 'remove-link', direction: index },
+      })),
+      released: () => {
+        for (const { index, counters } of directions) {
+          counters[QUEUE_BYTES] = 0;
+          counters[QUEUE_FRAMES] = 0;
+          this.#free.push(index);
+        }
+        return linkStatus(link);
+      },
+    };
   }
 
   list(): LinkStatus[] {
@@ -74,17 +120,22 @@ export class LinkTable {
 
   /** The worker that writes to an interface; 0 when no link leads there. */
   workerTowards(interfaceName: string): number {
-    return this.#workerTowards.get(interfaceName) ?? 0;
+    return this.#towards.get(interfaceName)?.worker ?? 0;
   }
 
-  /** What each direction's worker must be told at the start. */
-  wiring(
-    indexOf: (interfaceName: string) => number,
-  ): { worker: number; command: Extract<Command, { do: 'connect' }> }[] {
-    return this.#directions().map(({ worker, index, from, to, settings, path }) => ({
+  /** The link that an interface is an end of. */
+  at(interfaceName: string): string | undefined {
+    const direction = this.#towards.get(interfaceName);
+    return direction?.path.slice(0, direction.path.lastIndexOf('/'));
+  }
+
+  /** What the workers of a link must be told for it to carry frames. */
+  wiring(name: string, indexOf: (interfaceName: string) => number): Told[] {
+    const { forward, reverse } = this.#links.get(name)!;
+    return [forward, reverse].map(({ worker, index, from, to, settings, path }) => ({
       worker,
       command: {
-        do: 'connect',
+        do: 'link',
         direction: index,
         from: indexOf(from),
         to: indexOf(to),
@@ -96,7 +147,7 @@ export class LinkTable {
   }
 
   /** Takes over a change, and returns what the workers must be told. */
-  change(name: string, change: LinkChange): { worker: number; command: Command }[] {
+  change(name: string, change: LinkChange): Told[] {
     const link = this.#links.get(name)!;
     return (['forward', 'reverse'] as const).flatMap((side) => {
       const direction = link[side];
@@ -105,10 +156,6 @@ export class LinkTable {
       const { worker, index, settings } = direction;
       return [{ worker, command: { do: 'set', direction: index, settings } as const }];
     });
-  }
-
-  #directions(): Direction[] {
-    return [...this.#links.values()].flatMap((link) => [link.forward, link.reverse]);
   }
 }
 

@@ -5,10 +5,16 @@
  * The table belongs to the control thread. It is changed only between two awaits, which is its lock. An entry's
  * generation is compared under the bpf_if lock before anything is attached (bpf/descriptor.ts), so that a look-up
  * from before the interface went away finds nothing.
+ *
+ *   add ─▶ in the table ─▶ retire: no attach any more ─▶ forget: the name is free ─▶ reclaim: so is the index
+ *
+ * An index is reclaimed only after a grace period, in which every worker has passed a point where it holds no frame:
+ * a worker may have found peers present and stand before the lock of a bpf_if that is gone (topology.ts).
  */
 import { type Arena, CONTROL_THREAD } from '../arena/arena.ts';
 import { generationOf, retire, withBpfIf } from '../bpf/bpf-if.ts';
 import type { LabInterface } from '../lab/model.ts';
+import { LabChangeError } from './contract.ts';
 
 export type RegisteredInterface = {
   readonly name: string;
@@ -17,29 +23,42 @@ export type RegisteredInterface = {
   readonly generation: number;
   readonly linkType: number;
   readonly definition: LabInterface;
+  /** The worker that reads its device, whichever that is. */
+  readonly reader: number;
 };
 
 export class Registry {
   readonly #arena: Arena;
   readonly #byName: Map<string, RegisteredInterface> = new Map();
   /** Interfaces that have gone, each with the end of its retirement. */
-  readonly #gone: Map<string, Promise<void>> = new Map();
+  readonly #gone: Map<RegisteredInterface, Promise<void>> = new Map();
+  /** The next to be used last. */
+  readonly #free: number[];
 
   constructor(arena: Arena) {
     this.#arena = arena;
+    this.#free = Array.from({ length: arena.capacity.interfaces }, (_, i) => i).reverse();
   }
 
-  /** Adds an interface under the next free index; its bpf_if record is there from now on. */
-  add(definition: LabInterface, linkType: number): RegisteredInterface {
-    const index = this.#byName.size;
-    const entry: RegisteredInterface = {
-      name: definition.name,
-      index,
-      generation: generationOf(this.#arena, index),
-      linkType,
-      definition,
-    };
-    this.#byName.set(definition.name, entry);
+  /**
+   * Adds an interface; its bpf_if record is there from now on, and its counters are 0.
+   * Throws LabChangeError: EEXIST, ENOSPC (the arena has no room for more).
+   */
+  add(definition: LabInterface, linkType: number, reader?: number): RegisteredInterface {
+    const { name } = definition;
+    const { interfaces, workers } = this.#arena.capacity;
+    if (this.#byName.has(name)) throw new LabChangeError('EEXIST', `there is an interface ${name} already`);
+    const index = this.#free.pop();
+    if (index === undefined) {
+      throw new LabChangeError(
+        'ENOSPC',
+        `${name}: this run has room for ${interfaces} interfaces; take the lab down and up`,
+      );
+    }
+    this.#arena.f64.fill(0, this.#arena.interfaceCounters(index), this.#arena.interfaceCounters(index + 1));
+    const generation = generationOf(this.#arena, index);
+    const entry = { name, index, generation, linkType, definition, reader: reader ?? index % workers };
+    this.#byName.set(name, entry);
     return entry;
   }
 
@@ -51,16 +70,27 @@ export class Registry {
     return [...this.#byName.values()];
   }
 
-  isGone(name: string): boolean {
-    return this.#gone.has(name);
+  isGone(entry: RegisteredInterface): boolean {
+    return this.#gone.has(entry);
   }
 
   /** From now on nothing can be attached to the interface. Its records stay: descriptors still read theirs. */
   retire(entry: RegisteredInterface): Promise<void> {
     const retired =
-      this.#gone.get(entry.name) ??
+      this.#gone.get(entry) ??
       withBpfIf(this.#arena, CONTROL_THREAD, entry.index, () => retire(this.#arena, entry.index));
-    this.#gone.set(entry.name, retired);
+    this.#gone.set(entry, retired);
     return retired;
+  }
+
+  /** Takes an interface out of the table: its name can be used again. */
+  forget(entry: RegisteredInterface): void {
+    this.#byName.delete(entry.name);
+  }
+
+  /** The grace period of an interface that was retired and forgotten is over: its index can be used again. */
+  reclaim(entry: RegisteredInterface): void {
+    this.#gone.delete(entry);
+    this.#free.push(entry.index);
   }
 }

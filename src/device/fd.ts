@@ -7,7 +7,7 @@ import type { Arena } from '../arena/arena.ts';
 import { addressOf, errno, read, write } from '../sys/libc.ts';
 import { type Device, GONE, NO_CARRIER, NO_FRAME, REFUSED } from './device.ts';
 
-const { EAGAIN, EINTR, EIO } = constants.errno;
+const { EAGAIN, EBADF, EINTR, EIO } = constants.errno;
 /** The device behind the file was deleted. */
 const EBADFD = 77;
 
@@ -22,7 +22,9 @@ export class FdDevice implements Device {
 
   read(offset: number, capacity: number): number {
     const length = read(this.fd, this.#base + offset, capacity);
-    if (length !== -1) return length;
+    if (length > 0) return length;
+    // There are no empty frames: the other end of what is no TAP was closed.
+    if (length === 0) return GONE;
     const error = errno();
     return error === EAGAIN || error === EINTR ? NO_FRAME : GONE;
   }
@@ -33,6 +35,6 @@ export class FdDevice implements Device {
     const error = errno();
     // The kernel answers EIO while the interface is down.
     if (error === EIO) return NO_CARRIER;
-    return error === EBADFD ? GONE : REFUSED;
+    return error === EBADFD || error === EBADF ? GONE : REFUSED;
   }
 }

@@ -8,16 +8,24 @@ import type { DataPlane, Port } from './data-plane.ts';
 
 export type Command =
   | {
+      /** An interface; it has no device yet. */
       readonly do: 'port';
       readonly index: number;
-      readonly fd: number;
       readonly mtu: number;
       readonly ethernet: boolean;
-      /** Whether this worker reads the device. Every worker may write to it. */
-      readonly reads: boolean;
+      /** The worker that reads its devices. Every worker may write to them. */
+      readonly reader: number;
     }
   | {
-      readonly do: 'connect';
+      /** The device behind an interface, from now on; null for none: the worker does not use the last one any more. */
+      readonly do: 'device';
+      readonly index: number;
+      readonly fd: number | null;
+    }
+  /** Forget an interface that has no device and no link. */
+  | { readonly do: 'remove-port'; readonly index: number }
+  | {
+      readonly do: 'link';
       readonly direction: number;
       readonly from: number;
       readonly to: number;
@@ -26,6 +34,8 @@ export type Command =
       /** Names the direction's random generators. */
       readonly path: string;
     }
+  /** Carry nothing more in that direction; what is under way is dropped. */
+  | { readonly do: 'remove-link'; readonly direction: number }
   | { readonly do: 'set'; readonly direction: number; readonly settings: LinkSettings }
   | {
       /** Send a frame out of a port: bpf(4)'s write. */
@@ -40,10 +50,12 @@ export type Command =
 /** What carries out commands: a data plane, and what drives it. */
 export interface CommandTarget {
   readonly plane: DataPlane;
-  /** The device behind a port that is being added. */
+  /** A device that a port is given. */
   device(index: number, fd: number): Device;
   /** From now on look for frames here. */
   watch(port: Port): void;
+  /** From now on do not. Harmless for a port that was not watched. */
+  unwatch(port: Port): void;
   /** Takes over compiled filters that were posted. */
   takePosted(): void;
   stop(): void;
@@ -54,16 +66,29 @@ export function execute(target: CommandTarget, command: Command): void {
   const { plane } = target;
   switch (command.do) {
     case 'port': {
-      const { index, fd, mtu, ethernet, reads } = command;
-      const port = plane.addPort(index, target.device(index, fd), mtu, ethernet);
-      if (reads) target.watch(port);
+      const { index, mtu, ethernet, reader } = command;
+      plane.addPort(index, mtu, ethernet, reader);
       break;
     }
-    case 'connect': {
+    case 'device': {
+      const { index, fd } = command;
+      const port = plane.port(index)!;
+      target.unwatch(port);
+      port.device = fd === null ? undefined : target.device(index, fd);
+      if (port.device && port.reads) target.watch(port);
+      break;
+    }
+    case 'remove-port':
+      plane.removePort(command.index);
+      break;
+    case 'link': {
       const { direction, from, to, settings, seed, path } = command;
-      plane.connect(direction, from, to, settings, seed, path);
+      plane.addLink(direction, from, to, settings, seed, path);
       break;
     }
+    case 'remove-link':
+      plane.removeLink(command.direction);
+      break;
     case 'set':
       plane.set(command.direction, command.settings);
       break;

@@ -30,13 +30,19 @@ const VLAN_TAG = 4;
 /** An interface as one worker sees it. */
 export type Port = {
   readonly index: number;
-  readonly device: Device;
+  /** None while the interface has no device; replaced between two frames. */
+  device: Device | undefined;
+  /** Whether this worker reads the device. Every worker may write to it. */
+  readonly reads: boolean;
   /** Longest frame that fits: the MTU with the link header; 4 more for a frame with a VLAN tag. */
   readonly frameBytes: number;
   readonly ethernet: boolean;
   /** The direction that starts here, if this worker carries it. */
-  direction?: LinkDirection;
+  direction: Direction | undefined;
 };
+
+/** A link direction that this worker carries. Its frames and timers are owned by its number. */
+type Direction = { readonly number: number; readonly link: LinkDirection; readonly near: Port };
 
 /** A frame that a port did not take. */
 export class WriteError extends Error {
@@ -56,13 +62,13 @@ export class DataPlane {
   readonly #worker: number;
   readonly #clock: Clock;
   readonly #ports: Map<number, Port> = new Map();
-  readonly #directions: Map<number, LinkDirection> = new Map();
+  readonly #directions: Map<number, Direction> = new Map();
   /** By interface index. */
   readonly #filters: (CompiledFilters | undefined)[];
   readonly #onGone: (port: Port) => void;
   readonly #stamp: Stamp = { seconds: 0, nanoseconds: 0 };
 
-  /** @param onGone called once for each port whose device has gone */
+  /** @param onGone called for each port whose device has gone; it has none then */
   constructor(arena: Arena, worker: number, clock: Clock, onGone: (port: Port) => void) {
     this.#arena = arena;
     this.#self = FIRST_WORKER + worker;
@@ -74,14 +80,27 @@ export class DataPlane {
     this.scheduler = new Scheduler(this.pool.length.length);
   }
 
-  addPort(index: number, device: Device, mtu: number, ethernet: boolean): Port {
-    const port: Port = { index, device, frameBytes: mtu + (ethernet ? ETHERNET_HEADER : 0), ethernet };
+  /** Adds an interface, without a device. */
+  addPort(index: number, mtu: number, ethernet: boolean, reader: number): Port {
+    const frameBytes = mtu + (ethernet ? ETHERNET_HEADER : 0);
+    const reads = reader === this.#worker;
+    const port: Port = { index, device: undefined, reads, frameBytes, ethernet, direction: undefined };
     this.#ports.set(index, port);
     return port;
   }
 
+  port(index: number): Port | undefined {
+    return this.#ports.get(index);
+  }
+
+  /** Forgets an interface to which no link leads any more: its index may be another's after this. */
+  removePort(index: number): void {
+    this.#ports.delete(index);
+    this.#filters[index] = undefined;
+  }
+
   /** Starts to carry frames from one port to the other. */
-  connect(
+  addLink(
     direction: number,
     from: number,
     to: number,
@@ -94,7 +113,7 @@ export class DataPlane {
     const link = new LinkDirection(
       {
         frames: pool,
-        timers: scheduler,
+        timers: scheduler.of(direction),
         counters: this.#arena.directionCounters(direction),
         random: (stage) => createRandom(seed, `${path}/${stage}`),
         deliver: (frame) => this.#deliver(far, frame),
@@ -102,8 +121,20 @@ export class DataPlane {
       },
       settings,
     );
-    near.direction = link;
-    this.#directions.set(direction, link);
+    near.direction = { number: direction, link, near };
+    this.#directions.set(direction, near.direction);
+  }
+
+  /** Carries no more frames in this direction; those under way are dropped, as on a cable that is pulled. */
+  removeLink(direction: number): void {
+    const { link, near } = this.#directions.get(direction)!;
+    near.direction = undefined;
+    this.#directions.delete(direction);
+    this.scheduler.cancel(direction);
+    const { owner } = this.pool;
+    for (let slot = 0; slot < owner.length; slot++) {
+      if (owner[slot] === direction) link.drop(slot, 'carrier');
+    }
   }
 
   /** Takes over the compiled filters of an interface. */
@@ -114,7 +145,7 @@ export class DataPlane {
   }
 
   set(direction: number, settings: LinkSettings): void {
-    this.#directions.get(direction)?.set(settings, this.#clock.nowNs());
+    this.#directions.get(direction)?.link.set(settings, this.#clock.nowNs());
   }
 
   /** Sends a frame out of a port, past every link. Throws WriteError when the port does not take it. */
@@ -133,10 +164,12 @@ export class DataPlane {
 
   /** Takes what a device has, up to READ_BATCH frames. Returns how many came. */
   receive(port: Port): number {
+    const { device } = port;
+    if (!device) return 0;
     for (let count = 0; count < READ_BATCH; count++) {
       const slot = this.pool.take();
       const into = slot === -1 ? this.pool.scratch : slot;
-      const length = port.device.read(this.pool.offset(into), this.pool.slotBytes);
+      const length = device.read(this.pool.offset(into), this.pool.slotBytes);
       if (length <= NO_FRAME) {
         if (slot !== -1) this.pool.release(slot);
         if (length === GONE) this.#gone(port);
@@ -160,17 +193,18 @@ export class DataPlane {
     this.#arena.f64[counters + RECEIVE_FRAMES]!++;
     this.#arena.f64[counters + RECEIVE_BYTES]! += length;
     if (bpfPeersPresent(this.#arena, port.index)) this.#tap(port.index, slot, stored, DIRECTION_IN, nowNs);
-    const link = port.direction;
+    const { direction } = port;
     if (homeless) {
-      link?.dropUnread(length, 'pool');
-    } else if (!link) {
+      direction?.link.dropUnread(length, 'pool');
+    } else if (!direction) {
       this.pool.release(slot);
     } else if (length >= this.pool.slotBytes) {
-      link.dropUnread(length, 'mtu');
+      direction.link.dropUnread(length, 'mtu');
       this.pool.release(slot);
     } else {
       this.pool.length[slot] = length;
-      link.offer(slot, nowNs);
+      this.pool.owner[slot] = direction.number;
+      direction.link.offer(slot, nowNs);
     }
   }
 
@@ -180,11 +214,12 @@ export class DataPlane {
     const offset = this.pool.offset(slot);
     if (length > port.frameBytes && length > port.frameBytes + this.#tagBytes(port, offset)) return 'mtu';
     const counters = this.#arena.interfaceCounters(port.index);
-    if (this.#arena.f64[counters + INTERFACE_UP] === 0) return 'carrier';
+    const { device } = port;
+    if (!device || this.#arena.f64[counters + INTERFACE_UP] === 0) return 'carrier';
     if (bpfPeersPresent(this.#arena, port.index)) {
       this.#tap(port.index, slot, length, DIRECTION_OUT, this.#clock.nowNs());
     }
-    const written = port.device.write(offset, length);
+    const written = device.write(offset, length);
     if (written < 0) {
       if (written === GONE) this.#gone(port);
       return written === GONE || written === NO_CARRIER ? 'carrier' : 'device';
@@ -208,6 +243,8 @@ export class DataPlane {
   }
 
   #gone(port: Port): void {
-    if (this.#ports.delete(port.index)) this.#onGone(port);
+    if (!port.device) return;
+    port.device = undefined;
+    this.#onGone(port);
   }
 }

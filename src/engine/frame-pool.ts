@@ -6,10 +6,14 @@
 import type { Arena } from '../arena/arena.ts';
 import type { FrameTable } from '../link/stage.ts';
 
+const NOBODY = -1;
+
 export class FramePool implements FrameTable {
   readonly length: Int32Array;
   readonly arrivedNs: Float64Array;
   readonly next: Int32Array;
+  /** The link direction a frame is in; NOBODY for a free slot or a frame that is in none. */
+  readonly owner: Int32Array;
   readonly slotBytes: number;
   /** A slot that is never lent: frames that find no other are read into it and dropped. */
   readonly scratch: number;
@@ -21,6 +25,7 @@ export class FramePool implements FrameTable {
     const { slotsPerWorker, slotBytes } = arena.capacity;
     this.length = new Int32Array(slotsPerWorker);
     this.arrivedNs = new Float64Array(slotsPerWorker);
+    this.owner = new Int32Array(slotsPerWorker).fill(NOBODY);
     this.next = Int32Array.from({ length: slotsPerWorker }, (_, slot) => slot + 1);
     this.slotBytes = slotBytes;
     this.scratch = slotsPerWorker - 1;
@@ -38,6 +43,7 @@ export class FramePool implements FrameTable {
 
   /** Gives a slot back. */
   release(slot: number): void {
+    this.owner[slot] = NOBODY;
     this.next[slot] = this.#free;
     this.#free = slot;
   }

@@ -91,6 +91,11 @@ export class InlineHost implements PlaneHost, CommandTarget {
     this.#ports.push(port);
   }
 
+  unwatch(port: Port): void {
+    const at = this.#ports.indexOf(port);
+    if (at !== -1) this.#ports.splice(at, 1);
+  }
+
   /** Nothing is posted within a thread. */
   takePosted(): void {}
 

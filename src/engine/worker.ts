@@ -57,7 +57,7 @@ class DataPlaneWorker implements CommandTarget {
     this.#pollfds[0] = eventfd;
     this.#pollfds[1] = POLLIN;
     this.#pollAddress = addressOf(this.#pollfds);
-    this.plane = new DataPlane(this.#arena, worker, this.#clock, (port) => this.#unwatch(port));
+    this.plane = new DataPlane(this.#arena, worker, this.#clock, (port) => this.#gone(port));
   }
 
   device(_index: number, fd: number): Device {
@@ -66,6 +66,13 @@ class DataPlaneWorker implements CommandTarget {
 
   watch(port: Port): void {
     this.#ports.push(port);
+    this.#rebuildPollSet();
+  }
+
+  unwatch(port: Port): void {
+    const at = this.#ports.indexOf(port);
+    if (at === -1) return;
+    this.#ports.splice(at, 1);
     this.#rebuildPollSet();
   }
 
@@ -125,14 +132,10 @@ class DataPlaneWorker implements CommandTarget {
   }
 
   /** The device is gone: marks the interface and tells the control thread. */
-  #unwatch(port: Port): void {
+  #gone(port: Port): void {
     const { f64, i32 } = this.#arena;
     f64[this.#arena.interfaceCounters(port.index) + INTERFACE_UP] = 0;
-    const at = this.#ports.indexOf(port);
-    if (at !== -1) {
-      this.#ports.splice(at, 1);
-      this.#rebuildPollSet();
-    }
+    this.unwatch(port);
     const event = this.#arena.threadWord(FIRST_WORKER + this.#worker, THREAD_EVENT);
     Atomics.add(i32, event, 1);
     Atomics.notify(i32, event);
@@ -147,7 +150,7 @@ class DataPlaneWorker implements CommandTarget {
       this.#pollAddress = addressOf(larger);
     }
     this.#ports.forEach((port, i) => {
-      this.#pollfds[(i + 1) * POLLFD_WORDS] = port.device.fd;
+      this.#pollfds[(i + 1) * POLLFD_WORDS] = port.device!.fd;
       this.#pollfds[(i + 1) * POLLFD_WORDS + 1] = POLLIN;
     });
   }

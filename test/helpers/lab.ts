@@ -22,7 +22,8 @@ export function pairLab(forward: Partial<LinkSettings> = {}, reverse: Partial<Li
   } as Lab;
 }
 
-function memoryInterface(node: string): LabInterface {
+/** `NODE:eth0` on a memory device. */
+export function memoryInterface(node: string): LabInterface {
   return {
     name: `${node}:eth0`,
     node,

@@ -1,0 +1,294 @@
+/**
+ * The interfaces and links of a running lab, and how they come and go while frames move.
+ *
+ * Belongs to the control thread. Changes follow each other, each complete before the next begins. When a change
+ * returns every worker has answered, which it does between two frames: none has a frame of before in hand, none
+ * stands between bpfPeersPresent() and the bpf_if lock, none will use a file that was taken away. That is the grace
+ * period after which an interface's index and a direction's number are used again, and a file may be closed. A worker
+ * that has died uses nothing, so it is not waited for.
+ */
+import type { Arena } from '../arena/arena.ts';
+import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../device/link-type.ts';
+import type { Command } from '../engine/commands.ts';
+import { INTERFACE_UP } from '../engine/counters.ts';
+import type { PlaneHost } from '../engine/host.ts';
+import type { Lab, LabInterface, LabLink } from '../lab/model.ts';
+import { LabChangeError, type LinkChange, type LinkStatus } from './contract.ts';
+import { largestMtu } from './layout.ts';
+import { LinkTable, type Told } from './links.ts';
+import { type RegisteredInterface, Registry } from './registry.ts';
+
+/** A kernel device that is open: its file, and the link type of its frames. */
+export type OpenPort = { readonly fd: number; readonly linkType: number };
+
+export type TopologyEvents = {
+  /** A device that the lab itself had made is gone, and its interface with it. */
+  readonly onInterfaceGone?: (name: string) => void;
+  /**
+   * A device that was connected while the lab ran has died; its interface is down and can be connected again. No
+   * worker uses the file any more: it may be closed.
+   */
+  readonly onInterfaceDown?: (name: string) => void;
+};
+
+/** Where an interface has its device from; none when it has none. */
+type Origin = 'lab' | 'connected';
+
+export class Topology {
+  readonly registry: Registry;
+  readonly links: LinkTable;
+  readonly #arena: Arena;
+  readonly #lab: Lab;
+  readonly #host: PlaneHost;
+  readonly #events: TopologyEvents;
+  readonly #detachAll: (interfaceIndex: number) => Promise<void>;
+  readonly #devices: Map<RegisteredInterface, Origin> = new Map();
+  #last: Promise<unknown> = Promise.resolve();
+  #stopped = false;
+
+  /** @param detachAll detaches the descriptors of an interface that has gone */
+  constructor(
+    arena: Arena,
+    lab: Lab,
+    host: PlaneHost,
+    detachAll: (interfaceIndex: number) => Promise<void>,
+    events: TopologyEvents,
+  ) {
+    this.#arena = arena;
+    this.#lab = lab;
+    this.#host = host;
+    this.#detachAll = detachAll;
+    this.#events = events;
+    this.registry = new Registry(arena);
+    this.links = new LinkTable(arena, lab.seed);
+  }
+
+  /** Makes what the lab file names, in as few commands as possible. An interface without a port has no device yet. */
+  start(ports?: ReadonlyMap<string, OpenPort>): Promise<void> {
+    return this.#inTurn(async () => {
+      const { workers } = this.#arena.capacity;
+      // Both directions of a link, and those of many links, on as many workers as there are.
+      const readers = new Map(
+        this.#lab.links.flatMap(({ endpoints }) => endpoints).map((name, i) => [name, i % workers]),
+      );
+      const shared = this.#lab.nodes
+        .flatMap((node) => node.interfaces)
+        .flatMap((each) => this.#register(each, ports?.get(each.name), readers.get(each.name)));
+      for (const link of this.#lab.links) this.links.add(link, (name) => this.#entry(name).reader);
+      const wiring = this.#lab.links.flatMap(({ name }) => this.#wiring(name));
+      await this.#tell((worker) => [...shared, ...commandsOf(wiring, worker)]);
+    });
+  }
+
+  /**
+   * Adds an interface, with its device if there is one already. Throws LabChangeError: EEXIST, ENOSPC, EINVAL (its MTU
+   * does not fit into the frame slots of this run).
+   */
+  addInterface(definition: LabInterface, port?: OpenPort): Promise<void> {
+    return this.#inTurn(async () => {
+      const commands = this.#register(definition, port);
+      await this.#tell(() => commands);
+    });
+  }
+
+  /**
+   * Removes an interface. Its descriptors can be read to the end; nothing uses its file any more. Throws
+   * LabChangeError: ENXIO, EBUSY (a link leads to it).
+   */
+  removeInterface(name: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const entry = this.#entry(name);
+      const link = this.links.at(name);
+      if (link !== undefined)
+        throw new LabChangeError('EBUSY', `link ${link} leads to ${name}; remove that first`);
+      this.registry.forget(entry);
+      await this.#retire(entry);
+      await this.#takeDevice(entry);
+      await this.#quiesce([{ do: 'remove-port', index: entry.index }]);
+      this.registry.reclaim(entry);
+    });
+  }
+
+  /** Adds a link. Throws LabChangeError: EEXIST, ENXIO (no such interface), EBUSY (has a link already), ENOSPC. */
+  addLink(definition: LabLink): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const name of definition.endpoints) this.#entry(name);
+      this.links.add(definition, (name) => this.#entry(name).reader);
+      const wiring = this.#wiring(definition.name);
+      await this.#tell((worker) => commandsOf(wiring, worker));
+    });
+  }
+
+  /**
+   * Removes a link. Frames under way are dropped, reason `carrier`. Returns its last status, in which nothing is in
+   * flight. Throws LabChangeError: ENXIO.
+   */
+  removeLink(name: string): Promise<LinkStatus> {
+    return this.#inTurn(async () => {
+      const removal = this.links.remove(name);
+      if (!removal) throw new LabChangeError('ENXIO', `there is no link ${name}`);
+      await this.#settled((worker) => commandsOf(removal.commands, worker));
+      return removal.released();
+    });
+  }
+
+  /** Changes a link's settings; every worker has them when it returns. Throws LabChangeError: ENXIO. */
+  setLink(name: string, change: LinkChange): Promise<{ before: LinkStatus; after: LinkStatus }> {
+    return this.#inTurn(async () => {
+      const before = this.links.get(name);
+      if (!before) throw new LabChangeError('ENXIO', `there is no link ${name}`);
+      const commands = this.links.change(name, change);
+      await this.#tell((worker) => commandsOf(commands, worker));
+      return { before, after: this.links.get(name)! };
+    });
+  }
+
+  /**
+   * Puts a device behind an interface that has none; frames move from now on. The caller keeps the file open until
+   * disconnect(), or onInterfaceDown. Throws LabChangeError: ENXIO, EBUSY (it has one), EINVAL (its link type).
+   */
+  connect(name: string, port: OpenPort): Promise<void> {
+    return this.#inTurn(async () => {
+      const entry = this.#entry(name);
+      if (this.registry.isGone(entry)) throw new LabChangeError('ENXIO', `the device of ${name} has gone`);
+      if (this.#devices.has(entry)) throw new LabChangeError('EBUSY', `${name} has a device; disconnect it`);
+      this.#checkLinkType(name, entry.linkType, port);
+      await this.#tell(() => [this.#giveDevice(entry, port, 'connected')]);
+    });
+  }
+
+  /**
+   * Takes the device from behind an interface, if it has one. Frames towards it are dropped, reason `carrier`, until
+   * it is connected again; descriptors stay. No worker uses the file any more. Throws LabChangeError: ENXIO.
+   */
+  disconnect(name: string): Promise<void> {
+    return this.#inTurn(() => this.#takeDevice(this.#entry(name)));
+  }
+
+  /** Sees to the interfaces whose devices have died. */
+  async lookAfterDevices(): Promise<void> {
+    const isDead = (entry: RegisteredInterface): boolean => this.#devices.has(entry) && !this.#isUp(entry);
+    if (!this.registry.list().some(isDead)) return;
+    await this.#inTurn(async () => {
+      for (const entry of this.registry.list().filter(isDead)) {
+        const origin = this.#devices.get(entry);
+        await this.#takeDevice(entry);
+        if (origin === 'connected') {
+          this.#events.onInterfaceDown?.(entry.name);
+        } else {
+          this.#events.onInterfaceGone?.(entry.name);
+          await this.#retire(entry);
+        }
+      }
+    }).catch(() => {}); // the lab is going down
+  }
+
+  /** Makes no more changes, and returns when the last is complete. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#last;
+  }
+
+  /** Detaches all descriptors. When no frame moves any more. */
+  async retireAll(): Promise<void> {
+    for (const entry of this.registry.list()) await this.#retire(entry);
+  }
+
+  isUp(entry: RegisteredInterface): boolean {
+    return this.#isUp(entry) && !this.registry.isGone(entry);
+  }
+
+  /** Enters an interface into the registry, and returns what every worker must be told. */
+  #register(definition: LabInterface, port: OpenPort | undefined, reader?: number): Command[] {
+    const { name, mtu } = definition;
+    const limit = largestMtu(this.#arena.capacity);
+    if (mtu > limit) {
+      const why = `an MTU of ${mtu} does not fit, frames of this run have room for ${limit}`;
+      throw new LabChangeError('EINVAL', `${name}: ${why}; take the lab down and up`);
+    }
+    const linkType = definition.kind === 'tun' ? LINKTYPE_RAW : LINKTYPE_ETHERNET;
+    const device = this.#lab.virtual ? MEMORY : port;
+    if (device) this.#checkLinkType(name, linkType, device);
+    const entry = this.registry.add(definition, linkType, reader);
+    const ethernet = linkType === LINKTYPE_ETHERNET;
+    const added: Command = { do: 'port', index: entry.index, mtu, ethernet, reader: entry.reader };
+    return device ? [added, this.#giveDevice(entry, device, 'lab')] : [added];
+  }
+
+  #checkLinkType(name: string, linkType: number, port: OpenPort): void {
+    if (port.linkType === linkType) return;
+    const kind = (type: number): string => (type === LINKTYPE_RAW ? 'a tun device' : 'a tap device');
+    throw new LabChangeError('EINVAL', `${name} takes ${kind(linkType)}, this is ${kind(port.linkType)}`);
+  }
+
+  /** Up before the workers have the device: one of them may find at once that it is gone. */
+  #giveDevice(entry: RegisteredInterface, { fd }: OpenPort, origin: Origin): Command {
+    this.#devices.set(entry, origin);
+    this.#setUp(entry, 1);
+    return { do: 'device', index: entry.index, fd };
+  }
+
+  async #takeDevice(entry: RegisteredInterface): Promise<void> {
+    this.#devices.delete(entry);
+    this.#setUp(entry, 0);
+    await this.#quiesce([{ do: 'device', index: entry.index, fd: null }]);
+  }
+
+  async #retire(entry: RegisteredInterface): Promise<void> {
+    await this.registry.retire(entry);
+    await this.#detachAll(entry.index);
+  }
+
+  #wiring(link: string): Told[] {
+    return this.links.wiring(link, (name) => this.#entry(name).index);
+  }
+
+  #entry(name: string): RegisteredInterface {
+    const entry = this.registry.get(name);
+    if (!entry) throw new LabChangeError('ENXIO', `there is no interface ${name}`);
+    return entry;
+  }
+
+  #isUp({ index }: RegisteredInterface): boolean {
+    return this.#arena.f64[this.#arena.interfaceCounters(index) + INTERFACE_UP] !== 0;
+  }
+
+  #setUp({ index }: RegisteredInterface, up: 0 | 1): void {
+    this.#arena.f64[this.#arena.interfaceCounters(index) + INTERFACE_UP] = up;
+  }
+
+  /** Has every worker carry out its commands. Throws when one cannot. */
+  async #tell(commandsOf: (worker: number) => Command[]): Promise<void> {
+    for (const result of await this.#settled(commandsOf)) {
+      if (result.status === 'rejected') throw result.reason;
+    }
+  }
+
+  /** Has every worker let go of something: the end of a grace period. A worker that has ended has let go already. */
+  async #quiesce(commands: Command[]): Promise<void> {
+    await this.#settled(() => commands);
+  }
+
+  #settled(commandsOf: (worker: number) => Command[]): Promise<PromiseSettledResult<void>[]> {
+    const { workers } = this.#arena.capacity;
+    return Promise.allSettled(
+      Array.from({ length: workers }, (_, worker) => this.#host.send(worker, commandsOf(worker))),
+    );
+  }
+
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(() => {
+      if (this.#stopped) throw new LabChangeError('ENETDOWN', `lab ${this.#lab.name} is going down`);
+      return change();
+    });
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+}
+
+/** The device of an interface of a virtual lab is not a file. */
+const MEMORY: OpenPort = { fd: -1, linkType: LINKTYPE_ETHERNET };
+
+function commandsOf(told: readonly Told[], worker: number): Command[] {
+  return told.filter((each) => each.worker === worker).map(({ command }) => command);
+}
