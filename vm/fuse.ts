@@ -42,7 +42,8 @@ const MAXIMUM_CODE_BYTES = 7_000_000;
  * The WebAssembly module of all programs: imports the memory `e.m`, exports `matchAll`. It can be made, and
  * compiled, in another thread than the one that runs it.
  *
- * @throws RangeError when the programs are too large together: run them one by one
+ * @throws RangeError when the programs are too large together: run them one by one; TypeError when one reads metadata
+ *   and `metadataOffset` is missing
  */
 export function encodeFused(
   programs: readonly Program[],
@@ -52,7 +53,7 @@ export function encodeFused(
   if (size > MAXIMUM_INSTRUCTIONS) {
     throw new RangeError(`${size} instructions are too many to fuse (at most ${MAXIMUM_INSTRUCTIONS})`);
   }
-  const helpers = new Helpers(options.metadataOffset ?? 0);
+  const helpers = new Helpers(options.metadataOffset);
   const builder = buildFusedFunction(programs, helpers);
   if (builder.size > MAXIMUM_CODE_BYTES) {
     throw new RangeError(`fusing ${programs.length} programs takes ${builder.size} bytes of code, too many`);
@@ -65,7 +66,8 @@ export function encodeFused(
  * Compiles all programs into one matcher for packets in `memory`. The filters' indices are their places in
  * `programs`.
  *
- * @throws RangeError when the programs are too large together: run them one by one
+ * @throws RangeError when the programs are too large together: run them one by one; TypeError when one reads metadata
+ *   and `metadataOffset` is missing
  */
 export function compileFused(programs: readonly Program[], options: CompileWasmOptions): FusedMatcher {
   const { memory, metadataOffset } = options;

@@ -8,6 +8,7 @@
  */
 
 export { assemble } from './assemble.ts';
+export { BATCH_VERDICT, BATCH_WORDS, type BatchMatcher, compileBatch } from './batch.ts';
 export {
   type CompileOptions,
   compileFilter,

@@ -73,7 +73,7 @@ function preferredEngine(): Engine {
 }
 
 function createWasmMatcher(program: Program): Matcher {
-  const run = compileWasm(program, { memory: reserve(0) });
+  const run = compileWasm(program, { memory: reserve(0), metadataOffset: 0 });
   const isLinux = program.dialect === 'linux';
   return (packet, wireLength = packet.length, metadata = NO_METADATA) => {
     if (packet.length > memoryBytes.length - PACKET_OFFSET) reserve(packet.length);

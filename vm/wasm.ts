@@ -3,13 +3,11 @@
  * memory. Code is emitted as bytes by hand, it never traps, and its verdicts are the interpreter's.
  */
 
-import { BPF_A, BPF_RET } from './instruction.ts';
 import type { Program } from './program.ts';
-import { ACCEPT_ALL } from './run-program.ts';
-import { analyseShape, emitBody, type Verdict } from './wasm/body.ts';
 import { FunctionBuilder, OP } from './wasm/function-builder.ts';
 import { Helpers } from './wasm/helpers.ts';
 import { encodeModule, instantiate, isShared, type MemoryLike } from './wasm/module.ts';
+import { emitProgram } from './wasm/program-body.ts';
 import { LocalPool } from './wasm/registers.ts';
 
 /**
@@ -22,16 +20,23 @@ export type CompiledProgram = (offset: number, wireLength: number, bufferLength:
 export type CompileWasmOptions = {
   /** The memory that packets lie in; a `WebAssembly.Memory`, shared between threads or not. */
   readonly memory: MemoryLike;
-  /** Where in it packed metadata lies (METADATA_WORDS words, see packMetadata): only the linux dialect reads it. */
+  /**
+   * Where in it packed metadata lies (METADATA_WORDS words, see packMetadata). Needed for programs of the linux
+   * dialect that read any; one that draws random numbers writes there too.
+   */
   readonly metadataOffset?: number | undefined;
 };
 
-/** The WebAssembly module of a program: imports the memory `e.m`, exports `match`. */
+/**
+ * The WebAssembly module of a program: imports the memory `e.m`, exports `match`.
+ *
+ * @throws TypeError when the program reads metadata and `metadataOffset` is missing
+ */
 export function encodeWasm(
   program: Program,
   options: { readonly shared: boolean; readonly metadataOffset?: number | undefined },
 ): Uint8Array<ArrayBuffer> {
-  const helpers = new Helpers(options.metadataOffset ?? 0);
+  const helpers = new Helpers(options.metadataOffset);
   const builder = buildProgramFunction(program, helpers);
   const main = { builder, parameters: 3, results: 1, exportName: 'match' } as const;
   return encodeModule([main, ...helpers.functions], options.shared);
@@ -40,7 +45,8 @@ export function encodeWasm(
 /**
  * Compiles `program` for packets in `memory`.
  *
- * @throws TypeError or WebAssembly.LinkError when `memory` is not a WebAssembly memory
+ * @throws TypeError or WebAssembly.LinkError when `memory` is not a WebAssembly memory; TypeError when the program
+ *   reads metadata and `metadataOffset` is missing
  */
 export function compileWasm(program: Program, options: CompileWasmOptions): CompiledProgram {
   const { memory, metadataOffset } = options;
@@ -52,21 +58,11 @@ export function compileWasm(program: Program, options: CompileWasmOptions): Comp
 /** The function `(offset, wireLength, bufferLength)` of one program by itself. */
 export function buildProgramFunction(program: Program, helpers: Helpers): FunctionBuilder {
   const f = new FunctionBuilder(3);
-  const { instructions, dialect, hasBackwardJumps } = program;
-  if (instructions.length === 0) {
-    f.i32(ACCEPT_ALL);
-    return f;
-  }
-  const pool = new LocalPool(f);
   const packet = { offset: 0, wireLength: 1, bufferLength: 2 };
-  const shape = analyseShape(instructions, 0, dialect, hasBackwardJumps);
+  const target = { f, packet, pool: new LocalPool(f), helpers };
   const exit = f.block();
-  const members = [{ instructions, indices: [] }];
-  const entry = { members, pc: 0, registers: pool.takeRegisters(), known: 0, picked: [], exit };
-  emitBody({ f, packet, pool, helpers }, shape, entry, ({ pc, registers }: Verdict) => {
-    const { code, k } = instructions[pc]!;
-    if (code === (BPF_RET | BPF_A)) f.get(registers.a);
-    else f.i32(k);
+  emitProgram(target, program, exit, (pushVerdict) => {
+    pushVerdict();
     f.op(OP.return);
   });
   f.end(exit);

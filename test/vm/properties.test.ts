@@ -33,8 +33,8 @@ describe('for random programs and packets', () => {
         fc.integer({ min: 0, max: 0xffffffff }),
         (program, many, wireLength) => {
           for (const data of many) {
-            const [interpreted, compiled] = verdictsOfEngines(program, data, wireLength);
-            expect(compiled).toBe(interpreted);
+            const verdicts = verdictsOfEngines(program, data, wireLength);
+            expect(verdicts).toEqual(verdicts.map(() => verdicts[0]));
           }
         },
       ),

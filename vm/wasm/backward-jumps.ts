@@ -20,6 +20,11 @@ export type BackwardJumps = {
 export function openLoop({ f, pool }: Target, targets: readonly number[]): BackwardJumps {
   const resume = pool.takeI32();
   const rewound = pool.takeI32();
+  // In a batch the body runs once for each packet.
+  for (const local of [resume, rewound]) {
+    f.i32(0);
+    f.set(local);
+  }
   return { label: f.loop(), resume, rewound, targets };
 }
 

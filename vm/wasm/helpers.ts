@@ -17,14 +17,24 @@ import type { ModuleFunction } from './module.ts';
 export class Helpers {
   /** The functions, in the order of their indices after the main function's, which is 0. */
   readonly functions: ModuleFunction[] = [];
-  /** Address of packed metadata in the memory. */
-  readonly metadataOffset: number;
+  readonly #metadataOffset: number | undefined;
   #resolve: number | undefined;
   #random: number | undefined;
   #emit: number | undefined;
 
-  constructor(metadataOffset: number) {
-    this.metadataOffset = metadataOffset;
+  /** @param metadataOffset address of packed metadata in the memory, if there is any */
+  constructor(metadataOffset: number | undefined) {
+    this.#metadataOffset = metadataOffset;
+  }
+
+  /** Address of packed metadata in the memory. Throws TypeError when nobody has said where that is. */
+  get metadataOffset(): number {
+    if (this.#metadataOffset === undefined) {
+      throw new TypeError(
+        'a program of the linux dialect reads metadata: say at which metadataOffset they lie',
+      );
+    }
+    return this.#metadataOffset;
   }
 
   /** Adds a function and returns its index for calls. */
