@@ -7,12 +7,12 @@
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { compileFused, compileWasm, Program, runProgram } from '../../vm/index.ts';
+import { BATCH_WORDS, compileBatch, compileFused, compileWasm, Program, runProgram } from '../../vm/index.ts';
 import { makeTraffic } from './traffic.ts';
 
 /** What a worker is to run; programs are packed. */
 export type ContenderJob = {
-  readonly engine: 'interpreter' | 'wasm' | 'fused';
+  readonly engine: 'interpreter' | 'wasm' | 'batch' | 'fused';
   readonly programs: readonly Int32Array[];
   readonly turnNs: number;
 };
@@ -21,6 +21,7 @@ export type ContenderJob = {
 type Loop = (rounds: number) => number;
 
 const RESULT_OFFSET = 0;
+const RECORDS_OFFSET = 16384;
 const FRAMES_OFFSET = 65536;
 
 /** Frames in shared memory, one behind the other, as on the data plane. */
@@ -61,6 +62,17 @@ function wasmLoop(program: Program): Loop {
   };
 }
 
+function batchLoop(program: Program): Loop {
+  const match = compileBatch(program, { memory });
+  const records = new Int32Array(memory.buffer, RECORDS_OFFSET, frames.length * BATCH_WORDS);
+  for (const [i, length] of lengths.entries()) records.set([offsets[i]!, length, length], i * BATCH_WORDS);
+  return (rounds) => {
+    let matches = 0;
+    for (let round = 0; round < rounds; round++) matches += match(RECORDS_OFFSET, frames.length);
+    return matches;
+  };
+}
+
 function fusedLoop(programs: readonly Program[]): Loop {
   const match = compileFused(programs, { memory });
   return (rounds) => {
@@ -77,6 +89,7 @@ function fusedLoop(programs: readonly Program[]): Loop {
 function makeLoop({ engine, programs }: ContenderJob): Loop {
   const decoded = programs.map((words) => Program.fromWords(words));
   if (engine === 'fused') return fusedLoop(decoded);
+  if (engine === 'batch') return batchLoop(decoded[0]!);
   return engine === 'wasm' ? wasmLoop(decoded[0]!) : interpreterLoop(decoded[0]!);
 }
 

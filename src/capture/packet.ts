@@ -10,6 +10,8 @@ export type CapturePacket = {
   readonly wireLength: number;
   /** The captured bytes: a view that stays valid. */
   readonly bytes: Uint8Array;
+  /** Place of a pcapng packet's interface among those of its section, from 0. */
+  readonly interfaceId: number | undefined;
   /** if_name of a pcapng interface. */
   readonly interfaceName: string | undefined;
   /** epb_flags of a pcapng packet; bits 0 and 1 are the direction, 1 inbound and 2 outbound. */

@@ -46,6 +46,7 @@ export class PcapParser implements PacketParser {
       nanoseconds: fractionNs % NS_PER_SECOND,
       wireLength: view.getUint32(at + 12, this.#littleEndian),
       bytes: bytes.subarray(at + PCAP_RECORD_HEADER, at + PCAP_RECORD_HEADER + captured),
+      interfaceId: undefined,
       interfaceName: undefined,
       flags: undefined,
     };

@@ -29,6 +29,7 @@ const MAX_INTERFACES = 65_536;
 const MAX_NAME_BYTES = 255;
 
 type Interface = {
+  readonly id: number;
   readonly linkType: number;
   readonly snapLength: number;
   readonly name: string | undefined;
@@ -137,6 +138,7 @@ export class PcapngParser implements PacketParser {
       );
     }
     this.#interfaces.push({
+      id: this.#interfaces.length,
       linkType: this.#half(block, 8),
       snapLength: this.#word(block, 12),
       name,
@@ -158,6 +160,7 @@ export class PcapngParser implements PacketParser {
       nanoseconds,
       wireLength: this.#word(block, 24),
       bytes: this.#slice(block, 28, captured),
+      interfaceId: from.id,
       interfaceName: from.name,
       flags: this.#flags(block, 28 + captured + padding(captured)),
     };
@@ -175,6 +178,7 @@ export class PcapngParser implements PacketParser {
       nanoseconds: 0,
       wireLength,
       bytes: this.#slice(block, 12, limit),
+      interfaceId: from.id,
       interfaceName: from.name,
       flags: undefined,
     };

@@ -123,6 +123,7 @@ it('what the encoder writes, the reader reads', () => {
             ...rest,
             bytes: hex(bytes),
             linkType: 1,
+            interfaceId: 0,
             interfaceName: 'a:eth0',
           })),
         );

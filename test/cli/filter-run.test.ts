@@ -51,6 +51,8 @@ function run(...args: string[]): Promise<Outcome> {
 
 const PORTS = [53, 80, 53, 443];
 const frames = PORTS.map((port) => ({ bytes: udpFrame(port) }));
+/** What packets of a pcap file say. */
+const NO_INTERFACE = { interfaceId: undefined, interfaceName: undefined };
 /** Interface 0 is Ethernet, 1 has no link header. */
 const mixed = pcapng(
   [EN10MB, RAW],
@@ -135,6 +137,125 @@ describe('counts', () => {
   });
 });
 
+describe('knows of a packet beside its bytes', () => {
+  const directed = pcapng(
+    [EN10MB, EN10MB],
+    PORTS.map((port, i) => ({
+      interfaceId: i >> 1,
+      bytes: udpFrame(port),
+      direction: i % 2 === 0 ? ('in' as const) : ('out' as const),
+    })),
+  );
+  const sll = (packetType: number): { bytes: Uint8Array } => ({
+    bytes: Uint8Array.of(0, packetType, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, 8, 0, ...udpPacket(53)),
+  });
+  const sll2 = (packetType: number, index: number): { bytes: Uint8Array } => ({
+    bytes: Uint8Array.of(
+      8,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      index,
+      0,
+      1,
+      packetType,
+      6,
+      2,
+      0,
+      0,
+      0,
+      0,
+      1,
+      0,
+      0,
+      ...udpPacket(53),
+    ),
+  });
+
+  test.each<[string, Uint8Array, string, number]>([
+    ['the direction in pcapng', directed, 'inbound', 2],
+    ['the direction in pcapng, with ports', directed, 'outbound and port 80', 1],
+    ['the direction whatever the link type', mixed, 'inbound and port 53', 2],
+    ['the interface by its place in the file', directed, 'ifindex 2', 2],
+    ['no interface 0', directed, 'ifindex 0', 0],
+    ['the direction in cooked headers', pcap(113, [sll(0), sll(4), sll(4)]), 'outbound', 2],
+    ['the direction in cooked headers, version 2', pcap(276, [sll2(0, 3), sll2(4, 3)]), 'inbound', 1],
+    ['the interface in cooked headers, version 2', pcap(276, [sll2(0, 3), sll2(0, 5)]), 'ifindex 5', 1],
+  ])('%s', async (_, capture, expression, matched) => {
+    const path = file('metadata', capture);
+    for (const engine of ['wasm', 'interpreter']) {
+      const { status, out, err } = await run(expression, path, '--count', '--engine', engine);
+      expect([status, out.toString(), err]).toEqual([0, `${matched}\n`, '']);
+    }
+  });
+
+  test('how it was received, for programs', async () => {
+    // epb_flags of a broadcast and of a frame to another host, both inbound.
+    const capture = pcapng(
+      [EN10MB],
+      [0, 1].map(() => ({ interfaceId: 0, bytes: udpFrame(53), direction: 'in' })),
+    );
+    const flags = capture.indexOf(Buffer.from([2, 0, 4, 0, 1, 0, 0, 0])) + 4;
+    capture[flags] = 0b01101;
+    const path = file('reception.pcapng', capture);
+    const broadcast = file('broadcast.bpf', 'ld #pkttype\njeq #1, yes, no\nyes: ret #-1\nno: ret #0\n');
+    expect((await run(broadcast, path, '--dialect', 'linux', '--count')).out.toString()).toBe('1\n');
+  });
+
+  test.each<[string, Uint8Array, string[], RegExp]>([
+    [
+      'a direction',
+      pcap(EN10MB, frames),
+      ['inbound'],
+      /packet 1: the capture does not say in which direction/,
+    ],
+    [
+      'a direction of a later packet',
+      pcapng(
+        [EN10MB],
+        [
+          { interfaceId: 0, bytes: udpFrame(53), direction: 'in' },
+          { interfaceId: 0, bytes: udpFrame(53) },
+        ],
+      ),
+      ['outbound'],
+      /packet 2: the capture does not say in which direction/,
+    ],
+    [
+      'an interface',
+      pcap(EN10MB, frames),
+      ['ifindex 1'],
+      /packet 1: the capture does not say on which interface/,
+    ],
+    [
+      'an interface of a cooked header that has none',
+      pcap(113, [sll(0)]),
+      ['ifindex 1'],
+      /packet 1: the capture does not say on which interface/,
+    ],
+    [
+      'an expression in a dialect without them',
+      directed,
+      ['--dialect', 'bsd', 'inbound'],
+      /needs the metadata/,
+    ],
+  ])('but not %s that the capture does not state', async (_, capture, words, message) => {
+    const { status, err } = await run(...words, file('unstated', capture));
+    expect(status).toBe(1);
+    expect(err).toMatch(message);
+  });
+
+  test('nor what no capture states', async () => {
+    const program = file('mark.bpf', 'ld #mark\nret a\n');
+    const { status, err } = await run(program, file('mark.pcap', pcap(EN10MB, frames)), '--dialect', 'linux');
+    expect(status).toBe(1);
+    expect(err).toMatch(/instruction 0 loads 'mark', which captures do not hold/);
+  });
+});
+
 describe('writes', () => {
   test.each<[string, Uint8Array]>([
     ['from-pcap.pcap', pcap(EN10MB, frames)],
@@ -164,8 +285,9 @@ describe('writes', () => {
     const isPcapng = written.readUInt32LE(0) === 0x0a0d0d0a;
     expect(isPcapng).toBe(name.endsWith('.pcapng'));
     const wanted = packetsOf(input).filter((_, i) => PORTS[i] === 53);
-    const named = isPcapng ? {} : { interfaceName: undefined };
-    expect(packetsOf(written)).toEqual(wanted.map((packet) => ({ ...packet, ...named })));
+    const isFromPcap = name.startsWith('from-pcap.') || name === 'from-pcap';
+    const from = isPcapng ? (isFromPcap ? { interfaceId: 0 } : {}) : NO_INTERFACE;
+    expect(packetsOf(written)).toEqual(wanted.map((packet) => ({ ...packet, ...from })));
   });
 
   test('interfaces, directions and flags of a pcapng file as they were', async () => {
@@ -217,8 +339,32 @@ describe('writes', () => {
     const input = pcap(EN10MB, packets);
     for (const name of ['late.pcap', 'late.pcapng']) {
       await run('', file('late', input), '-w', join(folder, name));
-      expect(packetsOf(readFileSync(join(folder, name)))).toEqual(packetsOf(input));
+      const written = packetsOf(readFileSync(join(folder, name)));
+      expect(written.map((packet) => ({ ...packet, ...NO_INTERFACE }))).toEqual(packetsOf(input));
     }
+  });
+});
+
+describe('decides in batches', () => {
+  test('packets larger than the memory for them, and many small ones, each by its own bytes', async () => {
+    const large = (port: number, length: number): Uint8Array => {
+      const bytes = new Uint8Array(length);
+      bytes.set(udpFrame(port));
+      return bytes;
+    };
+    const packets = [
+      { bytes: large(53, 3_000_000) },
+      ...Array.from({ length: 9000 }, (_, i) => ({ bytes: udpFrame(i % 3 === 0 ? 53 : 80) })),
+      { bytes: large(80, 2_000_000) },
+      { bytes: large(53, 5_000_000) },
+      { bytes: new Uint8Array(0) },
+    ].map((packet) => ({ ...packet, interfaceId: 0 }));
+    const target = join(folder, 'batches.pcapng');
+    const input = pcapng([EN10MB], packets);
+    expect((await run('udp port 53', file('batches', input), '-w', target)).status).toBe(0);
+    const lengths = packetsOf(readFileSync(target)).map(({ bytes }) => bytes.length);
+    // An expression keeps 262,144 bytes.
+    expect(lengths).toEqual([262_144, ...new Array<number>(3000).fill(46), 262_144]);
   });
 });
 

@@ -2,15 +2,17 @@
 import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { linkTypeByNumber } from '../../../vm/compiler/index.ts';
-import type { Engine } from '../../../vm/index.ts';
+import type { Dialect, Engine } from '../../../vm/index.ts';
 import { jsonOption } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { CliError, EXIT_USAGE } from '../errors.ts';
 import { refuseInput } from '../filter/byte-sink.ts';
 import { type CaptureInput, openCapture } from '../filter/capture-input.ts';
+import { requireFilter } from '../filter/capture-program.ts';
+import { dialectOption } from '../filter/options.ts';
 import { type OutputOpener, onlyCount, showPackets, writePackets } from '../filter/packet-output.ts';
 import { Progress } from '../filter/progress.ts';
-import { type RunResult, requireFilter, runFilter } from '../filter/run.ts';
+import { type RunResult, runFilter } from '../filter/run.ts';
 import { type FilterSource, readFilter } from '../filter/source.ts';
 import { count } from '../format.ts';
 import type { Terminal } from '../terminal.ts';
@@ -20,6 +22,7 @@ type Options = {
   readonly write?: string;
   readonly count?: true;
   readonly engine: Engine;
+  readonly dialect?: Dialect;
   readonly json?: true;
 };
 
@@ -44,12 +47,16 @@ export function filterRunCommand(context: Context): Command {
         .choices(['wasm', 'interpreter'])
         .default('wasm'),
     )
+    .addOption(dialectOption('bsd, or linux for expressions that need it'))
     .addOption(jsonOption('print what was counted as JSON, instead of packets'))
     .addHelpText(
       'after',
       `${FILTER_HELP}
 '' is the filter that accepts every packet. A program that returns less than a packet's length keeps that many bytes
 of it with -w.
+inbound and outbound work where the capture says which way a packet went: pcapng flags, Linux cooked headers. ifindex N
+is the interface of a Linux cooked header (LINUX_SLL2), and in other pcapng packets the N-th interface that the file
+describes, from 1.
 
 Examples:
   $ taplab filter run tcp port 80 capture.pcapng
@@ -63,7 +70,7 @@ Examples:
       requireOrder(words, path);
       requireOneUseOfStdout(options);
       const source = readFilter(words.slice(0, -1));
-      requireFilter(source);
+      requireFilter(source, options.dialect);
       const input = await openCapture(path);
       await run(context, source, input, options);
     });
@@ -101,13 +108,13 @@ async function run(
   input: CaptureInput,
   options: Options,
 ): Promise<void> {
-  const { write, engine } = options;
+  const { write, engine, dialect } = options;
   const startMs = performance.now();
   const openOutput = outputFor(terminal, source, input, options);
   const showsPackets = write === undefined && !options.count && !options.json;
   const quiet = showsPackets && terminal.out.isTTY === true;
   const progress = new Progress(terminal, input.name, input.totalBytes, !quiet);
-  const result = await runFilter({ source, input, engine, openOutput, progress });
+  const result = await runFilter({ source, dialect, input, engine, openOutput, progress });
   if (options.json) {
     terminal.printJson(asJson(source, input, options, result, performance.now() - startMs));
     return;

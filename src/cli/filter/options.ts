@@ -40,10 +40,10 @@ export function linkTypeOption(): Option {
   ).argParser(linkType);
 }
 
-export function dialectOption(): Option {
+export function dialectOption(byDefault = 'bsd'): Option {
   return new Option(
     '--dialect <dialect>',
-    "whose rules the program keeps: FreeBSD's bpf(4), or Linux's socket filters with their metadata (default: bsd)",
+    `whose rules the program keeps: FreeBSD's bpf(4), or Linux's socket filters with their metadata (default: ${byDefault})`,
   ).choices(['bsd', 'linux']);
 }
 

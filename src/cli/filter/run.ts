@@ -1,39 +1,48 @@
 /**
  * Runs a filter over a capture. The filter is compiled once for each link type that is met, so that a pcapng file
- * with several interfaces works; packets are copied into the one memory that the wasm matchers of a thread share.
+ * with several interfaces works. Packets are decided in batches: all of a chunk that are of one link type in a row.
  * Memory is bounded by a chunk of input, what of it matches, and the reader's bounds.
  */
 import { LINK_TYPES, linkTypeByNumber } from '../../../vm/compiler/index.ts';
-import { createMatcher, type Engine, type Matcher, type Program } from '../../../vm/index.ts';
+import type { Dialect, Engine, Program } from '../../../vm/index.ts';
 import { CaptureFormatError, type CapturePacket } from '../../capture/packet.ts';
 import { CaptureReader } from '../../capture/reader.ts';
 import { CliError } from '../errors.ts';
 import { count, plural } from '../format.ts';
 import { type CaptureInput, type CaptureKind, Head } from './capture-input.ts';
+import { compileForCapture } from './capture-program.ts';
+import { BatchMemory, type PacketFilter, packetFilter } from './packet-filter.ts';
+import { type MetadataNeeds, metadataNeeds, missingFact } from './packet-metadata.ts';
 import type { OutputOpener, PacketOutput } from './packet-output.ts';
 import type { Progress } from './progress.ts';
-import { compileSource, type FilterSource } from './source.ts';
+import type { FilterSource } from './source.ts';
 
 export type RunRequest = {
   readonly source: FilterSource;
+  /** Unless told, bsd; or linux for an expression that asks for metadata. */
+  readonly dialect: Dialect | undefined;
   readonly input: CaptureInput;
   readonly engine: Engine;
   readonly openOutput: OutputOpener;
   readonly progress: Progress;
 };
 
+/** Packets that are decided together at most. */
+const BATCH_PACKETS = 4096;
+
 /** What was counted; bytes are as long as the packets were on the wire. */
 export type RunCounts = { packets: number; bytes: number; matchedPackets: number; matchedBytes: number };
 
-/** The filter for packets of one link type, and how many there were. */
+/** Packets of one link type: the program they were run through, and how many there were. */
 export type LinkTypeCounts = {
   /** As in a pcap file's header. */
   readonly linkType: number;
   readonly program: Program;
-  readonly match: Matcher;
   packets: number;
   matchedPackets: number;
 };
+
+type LinkTypeFilter = LinkTypeCounts & { readonly needs: MetadataNeeds; readonly decide: PacketFilter };
 
 export type RunResult = RunCounts & {
   readonly format: CaptureKind['format'];
@@ -47,37 +56,16 @@ export function runFilter(request: RunRequest): Promise<RunResult> {
   return new FilterRun(request).run();
 }
 
-/**
- * Says what is wrong with a filter before anything is read: an expression must compile for some link type.
- *
- * @throws CliError what is wrong with it on Ethernet
- */
-export function requireFilter(source: FilterSource): void {
-  try {
-    compileSource(source, LINK_TYPES.EN10MB);
-  } catch (error) {
-    if (!(error instanceof CliError) || source.kind !== 'expression' || !compilesSomewhere(source))
-      throw error;
-  }
-}
-
-function compilesSomewhere(source: FilterSource): boolean {
-  return Object.values(LINK_TYPES).some((linkType) => {
-    try {
-      compileSource(source, linkType);
-      return true;
-    } catch (error) {
-      if (error instanceof CliError) return false;
-      throw error;
-    }
-  });
-}
-
 class FilterRun {
   readonly #request: RunRequest;
   readonly #reader = new CaptureReader();
   readonly #head = new Head();
-  readonly #linkTypes = new Map<number, LinkTypeCounts>();
+  readonly #linkTypes = new Map<number, LinkTypeFilter>();
+  readonly #memory = new BatchMemory();
+  readonly #verdicts = new Uint32Array(BATCH_PACKETS);
+  /** Packets of one link type that wait to be decided. */
+  #batch: CapturePacket[] = [];
+  #batchFilter: LinkTypeFilter | undefined;
   readonly #counts: RunCounts = { packets: 0, bytes: 0, matchedPackets: 0, matchedBytes: 0 };
   #output: PacketOutput | undefined;
 
@@ -114,49 +102,76 @@ class FilterRun {
 
   /** Looks at every packet that is complete by now. */
   #filterChunk(): void {
-    const counts = this.#counts;
-    let current: LinkTypeCounts | undefined;
-    for (let packet = this.#reader.next(); packet !== undefined; packet = this.#reader.next()) {
-      if (current?.linkType !== packet.linkType) current = this.#linkTypeOf(packet);
-      counts.packets++;
-      counts.bytes += packet.wireLength;
-      current.packets++;
-      const keptBytes = current.match(packet.bytes, packet.wireLength);
+    try {
+      for (let packet = this.#reader.next(); packet !== undefined; packet = this.#reader.next()) {
+        this.#add(packet);
+      }
+    } finally {
+      this.#decide();
+    }
+  }
+
+  #add(packet: CapturePacket): void {
+    if (this.#batchFilter?.linkType !== packet.linkType || this.#batch.length === BATCH_PACKETS) {
+      this.#decide();
+      this.#batchFilter = this.#filterOf(packet);
+    }
+    const missing = missingFact(this.#batchFilter.needs, packet);
+    if (missing !== undefined) {
+      throw new CliError(`${this.#where}: ${missing}, and the filter '${this.#request.source.name}' asks`);
+    }
+    this.#batch.push(packet);
+    this.#counts.packets++;
+    this.#counts.bytes += packet.wireLength;
+    this.#batchFilter.packets++;
+  }
+
+  /** Decides the packets that wait, and passes on those that match. */
+  #decide(): void {
+    const packets = this.#batch;
+    const filter = this.#batchFilter;
+    if (filter === undefined || packets.length === 0) return;
+    this.#batch = [];
+    filter.decide(packets, this.#verdicts);
+    for (const [i, packet] of packets.entries()) {
+      const keptBytes = this.#verdicts[i]!;
       if (keptBytes === 0) continue;
-      counts.matchedPackets++;
-      counts.matchedBytes += packet.wireLength;
-      current.matchedPackets++;
+      this.#counts.matchedPackets++;
+      this.#counts.matchedBytes += packet.wireLength;
+      filter.matchedPackets++;
       this.#opened.add(packet, keptBytes);
     }
   }
 
-  #linkTypeOf({ linkType }: CapturePacket): LinkTypeCounts {
+  #filterOf({ linkType }: CapturePacket): LinkTypeFilter {
     const known = this.#linkTypes.get(linkType);
     if (known !== undefined) return known;
-    const { source, engine } = this.#request;
-    const program = this.#compile(source, linkType);
-    const match = createMatcher(program, { engine });
-    const made: LinkTypeCounts = { linkType, program, match, packets: 0, matchedPackets: 0 };
+    const program = this.#compile(linkType);
+    const needs = metadataNeeds(program);
+    const decide = packetFilter(program, this.#request.engine, this.#memory);
+    const made = { linkType, program, needs, decide, packets: 0, matchedPackets: 0 };
     this.#linkTypes.set(linkType, made);
     return made;
   }
 
-  #compile(source: FilterSource, linkType: number): Program {
+  #compile(linkType: number): Program {
+    const { source, dialect } = this.#request;
     const known = linkTypeByNumber(linkType);
     // A program reads any frames.
-    if (known !== undefined || source.kind === 'program') {
-      try {
-        return compileSource(source, known ?? LINK_TYPES.EN10MB);
-      } catch (error) {
-        if (!(error instanceof CliError) || known === undefined) throw error;
-        throw new CliError(`${this.#where}: link type ${known.name}: ${error.message}`);
-      }
+    if (known === undefined && source.kind !== 'program') {
+      throw new CliError(
+        `${this.#where}: expressions cannot be compiled for link type ${linkType}, only for ${Object.keys(LINK_TYPES).join(', ')}; give a program`,
+      );
     }
-    throw new CliError(
-      `${this.#where}: expressions cannot be compiled for link type ${linkType}, only for ${Object.keys(LINK_TYPES).join(', ')}; give a program`,
-    );
+    try {
+      return compileForCapture(source, known ?? LINK_TYPES.EN10MB, dialect);
+    } catch (error) {
+      if (!(error instanceof CliError) || known === undefined) throw error;
+      throw new CliError(`${this.#where}: link type ${known.name}: ${error.message}`);
+    }
   }
 
+  /** The packet that is being read. */
   get #where(): string {
     return `${this.#request.input.name}: packet ${count(this.#counts.packets + 1)}`;
   }
