@@ -49,10 +49,7 @@ export function encodeFused(
   programs: readonly Program[],
   options: { readonly shared: boolean; readonly metadataOffset?: number | undefined },
 ): Uint8Array<ArrayBuffer> {
-  const size = programs.reduce((sum, { length }) => sum + length, 0);
-  if (size > MAXIMUM_INSTRUCTIONS) {
-    throw new RangeError(`${size} instructions are too many to fuse (at most ${MAXIMUM_INSTRUCTIONS})`);
-  }
+  fusedLength(programs);
   const helpers = new Helpers(options.metadataOffset);
   const builder = buildFusedFunction(programs, helpers);
   if (builder.size > MAXIMUM_CODE_BYTES) {
@@ -60,6 +57,17 @@ export function encodeFused(
   }
   const main = { builder, parameters: 4, results: 1, exportName: 'matchAll' } as const;
   return encodeModule([main, ...helpers.functions], options.shared);
+}
+
+/**
+ * The instructions of all programs together; what would send them to another thread asks before it packs them.
+ *
+ * @throws RangeError when they are too many
+ */
+export function fusedLength(programs: readonly Program[]): number {
+  const size = programs.reduce((sum, { length }) => sum + length, 0);
+  if (size <= MAXIMUM_INSTRUCTIONS) return size;
+  throw new RangeError(`${size} instructions are too many to fuse (at most ${MAXIMUM_INSTRUCTIONS})`);
 }
 
 /**

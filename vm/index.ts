@@ -25,7 +25,7 @@ export {
   type Transport,
 } from './compiler/index.ts';
 export { type DisassemblyStyle, disassemble } from './disassemble.ts';
-export { compileFused, encodeFused, type FusedMatcher, instantiateFused } from './fuse.ts';
+export { compileFused, encodeFused, type FusedMatcher, fusedLength, instantiateFused } from './fuse.ts';
 export type { Dialect, Instruction } from './instruction.ts';
 export { interpret } from './interpreter.ts';
 export { createMatcher, type Engine, type Matcher } from './matcher.ts';

@@ -1,7 +1,7 @@
 /**
  * The filters of a bpf_if compiled into one WebAssembly function, as a worker holds them.
  *
- * The control thread makes the function in the background, some time after the list of descriptors has changed, and
+ * The control thread has the function made in the background, some time after the list of descriptors has changed, and
  * hands it to the workers (fuser.ts). Until a worker has the one for the list's current version it interprets every
  * filter: attaching never waits for a compiler, and what is delivered is the same either way.
  */

@@ -1,19 +1,19 @@
 /**
- * Compiles the filters of an interface into one function, in the background.
+ * Compiles the filters of an interface into one function, in the background, on a thread of its own.
  *
  * A change of the list makes the workers fall back to the interpreter at once (the versions differ); some
  * milliseconds after the last change the new function is made and handed to them. A lab under a storm of attaching
  * and detaching is not held up by a compiler.
  */
-import { encodeFused } from '../../vm/index.ts';
 import type { Arena } from '../arena/arena.ts';
 import { versionOf } from './bpf-if.ts';
 import type { CompiledModule } from './compiled.ts';
 import type { Descriptor } from './descriptor.ts';
+import { FusionThread } from './fusion-thread.ts';
 
 /** How long the list must have been left alone. */
 const QUIET_MS = 5;
-/** Compiling takes at most this part of the control thread's time, as one in so many. */
+/** Compiling takes at most this part of a processor's time, as one in so many. */
 const SHARE = 10;
 
 export class FilterFuser {
@@ -22,6 +22,7 @@ export class FilterFuser {
   readonly #install: (compiled: CompiledModule) => Promise<boolean>;
   readonly #pending: Map<number, NodeJS.Timeout> = new Map();
   readonly #installed: Map<number, number> = new Map();
+  readonly #thread = new FusionThread();
   #waitMs = QUIET_MS;
   #closed = false;
 
@@ -55,6 +56,7 @@ export class FilterFuser {
     this.#closed = true;
     for (const timer of this.#pending.values()) clearTimeout(timer);
     this.#pending.clear();
+    this.#thread.close();
   }
 
   async #fuse(interfaceIndex: number): Promise<void> {
@@ -67,11 +69,7 @@ export class FilterFuser {
       .map((descriptor) => descriptor.filter);
     if (filters.length === 0) return;
     try {
-      const bytes = encodeFused(
-        filters.map(({ program }) => program),
-        { shared: true },
-      );
-      const module = await WebAssembly.compile(bytes);
+      const module = await this.#thread.fuse(filters.map(({ program }) => program));
       this.#waitMs = Math.max(QUIET_MS, SHARE * (performance.now() - startMs));
       if (this.#closed || versionOf(this.#arena, interfaceIndex) !== version) return;
       const descriptors = Int32Array.from(filters, ({ record }) => record);
