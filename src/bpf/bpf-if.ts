@@ -23,14 +23,15 @@ import {
   D_NEXT,
   D_PREVIOUS,
   D_PROGRAM,
+  IF_ADDRESS,
   IF_GENERATION,
+  IF_HAS_ADDRESS,
   IF_HEAD,
   IF_LOCK,
-  IF_SEEN_IN,
-  IF_SEEN_OUT,
+  IF_SEEN,
   IF_VERSION,
 } from './layout.ts';
-import { DIRECTION_IN, DIRECTION_OUT } from './record.ts';
+import { DIRECTION_OUT, DIRECTION_OUT_OTHER } from './record.ts';
 
 /** Whether any descriptor is attached to the interface. Lockless: the only cost of BPF when nobody listens. */
 export function bpfPeersPresent(arena: Arena, interfaceIndex: number): boolean {
@@ -41,7 +42,7 @@ export function bpfPeersPresent(arena: Arena, interfaceIndex: number): boolean {
  * Shows one frame to every descriptor attached to an interface. Call it only when bpfPeersPresent().
  *
  * @param self the calling thread's number @param frame byte offset of the frame in the arena
- * @param direction DIRECTION_IN or DIRECTION_OUT @param stamp when the frame was seen
+ * @param direction DIRECTION_IN, DIRECTION_OUT or droppedBecause() @param stamp when the frame was seen
  * @param compiled the interface's filters, if the calling thread has them; used if they are the current ones
  */
 export function bpfTap(
@@ -57,17 +58,18 @@ export function bpfTap(
   const { i32 } = arena;
   const bpfIf = arena.bpfIfWord(interfaceIndex);
   lock(arena, bpfIf + IF_LOCK, self);
-  arena.f64[(bpfIf >>> 1) + (direction === DIRECTION_IN ? IF_SEEN_IN : IF_SEEN_OUT)]!++;
+  const origin = isForAnother(arena, bpfIf, frame, direction) ? DIRECTION_OUT_OTHER : direction;
+  arena.f64[(bpfIf >>> 1) + seenBy(origin)]!++;
   if (compiled !== undefined && compiled.version === i32[bpfIf + IF_VERSION]) {
-    matchCompiled(arena, compiled, frame, length, direction, stamp);
+    matchCompiled(arena, compiled, frame, length, origin, stamp);
   } else {
     for (let next = i32[bpfIf + IF_HEAD]!; next !== 0; ) {
       const d = arena.descriptorWord(next - 1);
       next = i32[d + D_NEXT]!;
-      if ((i32[d + D_DIRECTION]! & direction) === 0) continue;
+      if ((i32[d + D_DIRECTION]! & origin) === 0) continue;
       const program = i32[d + D_PROGRAM]! >>> 2;
       const snapLength = runProgram(i32, program, i32[d + D_INSTRUCTIONS]!, arena.u8, frame, length, length);
-      if (snapLength !== 0) accept(arena, d, frame, length, snapLength, direction, stamp);
+      if (snapLength !== 0) accept(arena, d, frame, length, snapLength, origin, stamp);
     }
   }
   unlock(arena, bpfIf + IF_LOCK);
@@ -79,15 +81,15 @@ function matchCompiled(
   { match, descriptors, matchArea }: CompiledFilters,
   frame: number,
   length: number,
-  direction: number,
+  origin: number,
   stamp: Stamp,
 ): void {
   const { i32 } = arena;
   const count = match(frame, length, length, matchArea);
   for (let at = matchArea >>> 2, end = at + count * (MATCH_BYTES / 4); at < end; at += MATCH_BYTES / 4) {
     const d = descriptors[i32[at]!]!;
-    if ((i32[d + D_DIRECTION]! & direction) === 0) continue;
-    accept(arena, d, frame, length, i32[at + 1]! >>> 0, direction, stamp);
+    if ((i32[d + D_DIRECTION]! & origin) === 0) continue;
+    accept(arena, d, frame, length, i32[at + 1]! >>> 0, origin, stamp);
   }
 }
 
@@ -97,19 +99,50 @@ function accept(
   frame: number,
   length: number,
   snapLength: number,
-  direction: number,
+  origin: number,
   stamp: Stamp,
 ): void {
   arena.f64[(d >>> 1) + D_ACCEPTED]!++;
-  catchPacket(arena, d, frame, length, snapLength, direction, stamp);
+  catchPacket(arena, d, frame, length, snapLength, origin, stamp);
+}
+
+/** Whether a network card with the interface's address would leave this frame to the node alone. */
+function isForAnother(arena: Arena, bpfIf: number, frame: number, direction: number): boolean {
+  const { i32, u8 } = arena;
+  const end = i32[bpfIf + IF_ADDRESS + 1]!;
+  // Group addresses, broadcast among them, have the lowest bit of the first byte set.
+  if (direction !== DIRECTION_OUT || end === 0 || (u8[frame]! & 1) !== 0) return false;
+  const destination = frame >>> 2;
+  return i32[destination] !== i32[bpfIf + IF_ADDRESS] || ((i32[destination + 1]! ^ end) & 0xffff) !== 0;
+}
+
+/** Index of the counter of frames seen of an origin: the place of its direction's bit. */
+function seenBy(origin: number): number {
+  return IF_SEEN + 31 - Math.clz32(origin & 0xff);
+}
+
+/** Tells a bpf_if the hardware address of its interface, if that has one, before it carries frames. */
+export function setHardwareAddress(
+  arena: Arena,
+  interfaceIndex: number,
+  address: Uint8Array | undefined,
+): void {
+  const at = arena.bpfIfWord(interfaceIndex) + IF_ADDRESS;
+  arena.i32[at + 1] = 0;
+  if (address === undefined) return;
+  const view = new DataView(address.buffer, address.byteOffset, 6);
+  arena.i32[at] = view.getUint32(0, true);
+  arena.i32[at + 1] = view.getUint16(4, true) | IF_HAS_ADDRESS;
 }
 
 /** Frames that an interface has shown in the given directions. */
 export function framesSeen(arena: Arena, interfaceIndex: number, directions: number): number {
   const counters = arena.bpfIfWord(interfaceIndex) >>> 1;
-  const seenIn = (directions & DIRECTION_IN) !== 0 ? arena.f64[counters + IF_SEEN_IN]! : 0;
-  const seenOut = (directions & DIRECTION_OUT) !== 0 ? arena.f64[counters + IF_SEEN_OUT]! : 0;
-  return seenIn + seenOut;
+  let seen = 0;
+  for (let bit = 1; bit <= DIRECTION_OUT_OTHER; bit <<= 1) {
+    if ((directions & bit) !== 0) seen += arena.f64[counters + seenBy(bit)]!;
+  }
+  return seen;
 }
 
 /** Version of the list of descriptors and their filters. */

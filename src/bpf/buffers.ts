@@ -13,6 +13,7 @@ import {
   D_DROPPED,
   D_LENGTH,
   D_ROLES,
+  D_TIMESTAMP,
   D_WAIT,
   HAS_HOLD,
   STORE_INDEX,
@@ -20,10 +21,21 @@ import {
   WAIT_NOTHING,
   WAIT_RECORD,
 } from './layout.ts';
-import { RECORD_ALIGN, RECORD_HEADER } from './record.ts';
+import {
+  RECORD_ALIGN,
+  RECORD_HEADER,
+  TIMESTAMP_MONOTONIC,
+  TIMESTAMP_NONE,
+  TIMESTAMP_SHIFT,
+} from './record.ts';
 
-/** When a thread saw a frame: seconds and nanoseconds since the epoch. */
-export type Stamp = { seconds: number; nanoseconds: number };
+/** When a thread saw a frame: since the epoch, and since the system started (CLOCK_MONOTONIC). */
+export type Stamp = {
+  seconds: number;
+  nanoseconds: number;
+  uptimeSeconds: number;
+  uptimeNanoseconds: number;
+};
 
 /** From one of a descriptor's two buffers to the other; padding of a record that fills a buffer has room in it. */
 export function bufferStride(bufferBytes: number): number {
@@ -33,7 +45,7 @@ export function bufferStride(bufferBytes: number): number {
 /**
  * Appends one accepted frame to the store buffer of descriptor record `d` (word index).
  * Fits: append. Does not fit, and the other buffer is free: rotate, wake the reader, append. Else: count a
- * drop. bpf(4)'s immediate mode needs nothing here: such a reader waits for any record, others for a full buffer.
+ * drop. `origin` is the direction, and why a dropped frame was dropped (record.ts). bpf(4)'s immediate mode needs nothing here: such a reader waits for any record, others for a full buffer.
  */
 export function catchPacket(
   arena: Arena,
@@ -41,7 +53,7 @@ export function catchPacket(
   frame: number,
   length: number,
   snapLength: number,
-  direction: number,
+  origin: number,
   stamp: Stamp,
 ): void {
   const { i32 } = arena;
@@ -66,9 +78,16 @@ export function catchPacket(
   i32[word] = total;
   i32[word + 1] = captured;
   i32[word + 2] = length;
-  i32[word + 3] = direction;
-  i32[word + 4] = stamp.seconds;
-  i32[word + 5] = stamp.nanoseconds;
+  const timestamp = i32[d + D_TIMESTAMP]!;
+  i32[word + 3] = origin | (timestamp << TIMESTAMP_SHIFT);
+  if ((timestamp & TIMESTAMP_MONOTONIC) !== 0) {
+    i32[word + 4] = stamp.uptimeSeconds;
+    i32[word + 5] = stamp.uptimeNanoseconds;
+  } else {
+    const stamped = timestamp !== TIMESTAMP_NONE;
+    i32[word + 4] = stamped ? stamp.seconds : 0;
+    i32[word + 5] = stamped ? stamp.nanoseconds : 0;
+  }
   arena.u8.copyWithin(record + RECORD_HEADER, frame, frame + captured);
   arena.f64[(d >>> 1) + D_CAPTURED_BYTES]! += captured;
   i32[d + D_LENGTH + store] = at + total;
@@ -111,10 +130,20 @@ export function release(arena: Arena, d: number): void {
   arena.i32[d + D_ROLES] = roles & ~HAS_HOLD;
 }
 
-/** Empties store and hold. */
-export function reset(arena: Arena, d: number): void {
+/** Empties the store, and the hold buffer unless a reader has it. */
+export function reset(arena: Arena, d: number, holdInUse: boolean): void {
   arena.i32[d + D_LENGTH + (arena.i32[d + D_ROLES]! & STORE_INDEX)] = 0;
-  if (hasHold(arena, d)) release(arena, d);
+  if (hasHold(arena, d) && !holdInUse) release(arena, d);
+}
+
+/** Bytes of records in the store buffer. */
+export function storeBytes(arena: Arena, d: number): number {
+  return arena.i32[d + D_LENGTH + (arena.i32[d + D_ROLES]! & STORE_INDEX)]!;
+}
+
+/** Bytes of records in the hold buffer, 0 when there is none. */
+export function holdBytes(arena: Arena, d: number): number {
+  return hasHold(arena, d) ? holdLength(arena, d) : 0;
 }
 
 /** Wakes the reader if it waits for what has just happened; a hold buffer satisfies either wish. */

@@ -7,8 +7,9 @@ import { type Arena, CONTROL_THREAD } from '../arena/arena.ts';
 import type { Heap } from '../arena/heap.ts';
 import { attach, generationOf, withBpfIf } from './bpf-if.ts';
 import { bufferStride } from './buffers.ts';
-import { type Attachment, checkDialect, Descriptor, type Room, storeProgram } from './descriptor.ts';
+import { type Attachment, checkLinkType, Descriptor, type Room, storeProgram } from './descriptor.ts';
 import { type AttachOptions, BpfError, MAX_BUFFER_BYTES, MIN_BUFFER_BYTES } from './types.ts';
+import { checkDialect } from './writer.ts';
 
 const NONE: ReadonlySet<Descriptor> = new Set();
 
@@ -45,10 +46,11 @@ export class DescriptorTable {
 
   /**
    * Opens a descriptor and attaches it: O(1) in the number of interfaces.
-   * Throws BpfError: EINVAL (buffer size), ENOBUFS (no memory or no descriptor left), ENXIO (interface gone).
+   * Throws BpfError: EINVAL (buffer size, link type, dialect of a filter), ENOBUFS (no memory or no descriptor left), ENXIO (interface gone).
    */
   async attach(to: Attachment, options: AttachOptions): Promise<Descriptor> {
     const arena = this.#arena;
+    if (options.linkType !== undefined) checkLinkType(to.name, [to.linkType], options.linkType);
     const room = this.#reserve(options);
     const id = ++this.#lastId;
     const descriptor = new Descriptor(arena, this.#heap, id, to, options, room, {
@@ -91,7 +93,7 @@ export class DescriptorTable {
     for (const descriptor of gone) await descriptor.interfaceGone();
   }
 
-  #reserve({ bufferBytes, program }: AttachOptions): Room {
+  #reserve({ bufferBytes, program, writeFilter }: AttachOptions): Room {
     if (!Number.isInteger(bufferBytes) || bufferBytes < MIN_BUFFER_BYTES || bufferBytes > MAX_BUFFER_BYTES) {
       throw new BpfError(
         'EINVAL',
@@ -99,6 +101,7 @@ export class DescriptorTable {
       );
     }
     checkDialect(program);
+    if (writeFilter !== undefined) checkDialect(writeFilter.program);
     const slot = this.#freeSlots.pop();
     if (slot === undefined) {
       throw new BpfError('ENOBUFS', `all ${this.#arena.capacity.descriptors} descriptors are in use`);

@@ -1,24 +1,15 @@
 /**
- * Descriptors: the control thread's side of bpf(4). Opening, reading, changing and closing them.
+ * Descriptors: the control thread's side of bpf(4). Changing, looking at and closing them; reader.ts reads them and
+ * writer.ts writes through them.
  *
  * All changes of the shared record happen under the bpf_if lock; memory is allocated before it is taken and freed
- * after it is given back. Every `await` is a window: after it, `#attached` and `#closed` are looked at again.
+ * after it is given back. Every `await` is a window: after it, `attached` and `closed` are looked at again.
  */
 import type { Program } from '../../vm/index.ts';
 import { type Arena, CONTROL_THREAD } from '../arena/arena.ts';
 import type { Heap } from '../arena/heap.ts';
-import { waitWhile } from '../arena/wait.ts';
 import { detach, framesSeen, newVersion, withBpfIf } from './bpf-if.ts';
-import {
-  hasHold,
-  holdLength,
-  holdOffset,
-  isStoreEmpty,
-  release,
-  reset,
-  rotate,
-  wakeReader,
-} from './buffers.ts';
+import { holdBytes, reset, storeBytes } from './buffers.ts';
 import {
   D_ACCEPTED,
   D_BUFFER_BYTES,
@@ -28,39 +19,30 @@ import {
   D_DROPPED,
   D_INSTRUCTIONS,
   D_PROGRAM,
-  D_WAIT,
-  WAIT_HOLD,
-  WAIT_RECORD,
+  D_TIMESTAMP,
 } from './layout.ts';
-import { type Direction, directionBits } from './record.ts';
+import { DescriptorReader } from './reader.ts';
+import { type Direction, directionBits, type Timestamp, timestampBits } from './record.ts';
 import {
   type AttachOptions,
   BpfError,
   type DescriptorHandle,
   type DescriptorStatus,
+  type HeldBatch,
+  type NamedProgram,
   type Owner,
+  type ReadOptions,
 } from './types.ts';
+import { checkDialect, DescriptorWriter, type Outlet } from './writer.ts';
 
 /** The interface a descriptor is opened on, as the registry knows it. */
-export type Attachment = {
-  readonly name: string;
+export type Attachment = Outlet & {
   readonly index: number;
   readonly generation: number;
-  readonly linkType: number;
-  /** Sends a frame out of the interface. Throws BpfError. */
-  readonly write: (frame: Uint8Array) => Promise<void>;
 };
 
 /** What a descriptor takes up: its record, and byte offsets in the heap, 0 for none. */
 export type Room = { readonly slot: number; readonly buffers: number; readonly filter: number };
-
-/**
- * Throws EINVAL for a program of the linux dialect: its ancillary loads ask for what a frame here does not carry.
- */
-export function checkDialect(program: Program): void {
-  if (program.dialect === 'bsd') return;
-  throw new BpfError('EINVAL', `a descriptor takes programs of the bsd dialect, not ${program.dialect}`);
-}
 
 /** Copies a program into the heap; 0 for the empty one, undefined when there is no room. */
 export function storeProgram(arena: Arena, heap: Heap, program: Program): number | undefined {
@@ -85,7 +67,8 @@ export class Descriptor implements DescriptorHandle {
   readonly #heap: Heap;
   readonly #slot: number;
   readonly #d: number;
-  readonly #write: (frame: Uint8Array) => Promise<void>;
+  readonly #reader: DescriptorReader;
+  readonly #writer: DescriptorWriter;
   readonly #buffers: number;
   readonly #bufferBytes: number;
   readonly #events: Events;
@@ -94,24 +77,16 @@ export class Descriptor implements DescriptorHandle {
   #program: Program;
   #filter: string;
   #direction: Direction;
-  #immediate: boolean;
-  #readTimeoutMs: number;
-  #written = 0;
+  #promiscuous: boolean;
+  #timestamp: Timestamp;
+  /** Name of the BIOCLOCK state: bd_locked. */
+  #locked = false;
   /** Frames received up to begin(), and what the interface had seen by then. */
   #receivedBefore = 0;
   #seenBefore = 0;
-  #attached = true;
-  #closed = false;
   /** The last status, once the record may belong to somebody else. */
   #final: DescriptorStatus | undefined;
-  /** How often the buffers were emptied; a batch taken before that is no longer the hold buffer. */
-  #resets = 0;
   #resolveClosed!: () => void;
-  /** Readers queue up, so that two of them never share a hold buffer. */
-  #lastRead: Promise<unknown> = Promise.resolve();
-  #readers = 0;
-  /** What #takeHold() found; one reader at a time uses it. */
-  readonly #hold = { offset: 0, length: 0, wait: WAIT_RECORD as number, resets: 0, gone: false };
 
   /** Fills the record in `room.slot`; nobody sees it before it is attached. */
   constructor(
@@ -131,7 +106,6 @@ export class Descriptor implements DescriptorHandle {
     this.#stored = room.filter;
     this.#program = options.program;
     this.#events = events;
-    this.#write = to.write;
     this.id = id;
     this.interface = to.name;
     this.interfaceIndex = to.index;
@@ -140,19 +114,22 @@ export class Descriptor implements DescriptorHandle {
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
+    this.#reader = new DescriptorReader(arena, this.#d, to.index, options.immediate, options.readTimeoutMs);
+    this.#writer = new DescriptorWriter(to, options);
     this.#bufferBytes = options.bufferBytes;
     this.#filter = options.filter;
     this.#direction = options.direction;
-    this.#immediate = options.immediate;
-    this.#readTimeoutMs = options.readTimeoutMs;
+    this.#promiscuous = options.promiscuous ?? true;
+    this.#timestamp = options.timestamp ?? 'microtime';
     const { i32 } = arena;
     const d = this.#d;
     i32.fill(0, d, arena.descriptorWord(room.slot + 1));
-    i32[d + D_DIRECTION] = directionBits(options.direction);
+    i32[d + D_DIRECTION] = this.#directions;
     i32[d + D_BUFFER_BYTES] = options.bufferBytes;
     i32[d + D_BUFFERS] = room.buffers;
     i32[d + D_PROGRAM] = this.#stored;
     i32[d + D_INSTRUCTIONS] = options.program.length;
+    i32[d + D_TIMESTAMP] = timestampBits(this.#timestamp);
   }
 
   /** The read filter and the index of its record, for whoever compiles it. */
@@ -161,12 +138,17 @@ export class Descriptor implements DescriptorHandle {
   }
 
   get attached(): boolean {
-    return this.#attached;
+    return this.#reader.attached;
+  }
+
+  /** A reader is waiting its turn while tappers have no buffer to go on with. */
+  get backlogged(): boolean {
+    return this.#reader.backlogged;
   }
 
   /** From now on frames of the interface count as received. With the lock held. */
   begin(): void {
-    this.#seenBefore = framesSeen(this.#arena, this.interfaceIndex, directionBits(this.#direction));
+    this.#seenBefore = framesSeen(this.#arena, this.interfaceIndex, this.#directions);
   }
 
   status(): DescriptorStatus {
@@ -177,31 +159,44 @@ export class Descriptor implements DescriptorHandle {
     return {
       id: this.id,
       interface: this.interface,
+      linkType: this.linkType,
       filter: this.#filter,
       instructions: this.#program.length,
+      writeFilter: this.#writer.filter?.filter ?? null,
       direction: this.#direction,
-      immediate: this.#immediate,
-      readTimeoutMs: this.#readTimeoutMs,
+      immediate: this.#reader.immediate,
+      readTimeoutMs: this.#reader.readTimeoutMs,
       bufferBytes: this.#bufferBytes,
+      promiscuous: this.#promiscuous,
+      headerComplete: this.#writer.headerComplete,
+      feedback: this.#writer.feedback,
+      timestamp: this.#timestamp,
+      locked: this.#locked,
       owner: this.owner,
-      attached: this.#attached,
+      attached: this.attached,
       received: this.#received(),
       accepted,
       dropped: counter(D_DROPPED),
       capturedBytes: counter(D_CAPTURED_BYTES),
-      written: this.#written,
+      storeBytes: storeBytes(this.#arena, this.#d),
+      holdBytes: holdBytes(this.#arena, this.#d),
+      written: this.#writer.written,
+      writeFiltered: this.#writer.filtered,
+      writeDropped: this.#writer.dropped,
     };
   }
 
   async setFilter(filter: string, program: Program, keep: boolean): Promise<void> {
+    this.#refuseIfLocked(keep ? 'BIOCSETFNR' : 'BIOCSETF');
     checkDialect(program);
     const stored = storeProgram(this.#arena, this.#heap, program);
     if (stored === undefined) throw new BpfError('ENOBUFS', 'no room for the filter; detach something');
-    const old = await this.#locked(() => {
+    const old = await this.#change(() => {
       const { i32 } = this.#arena;
       i32[this.#d + D_PROGRAM] = stored;
       i32[this.#d + D_INSTRUCTIONS] = program.length;
-      newVersion(this.#arena, this.interfaceIndex);
+      // Without an interface there is no list to change: the bpf_if may be another's.
+      if (this.attached) newVersion(this.#arena, this.interfaceIndex);
       if (!keep) this.#reset();
       const before = this.#stored;
       this.#stored = stored;
@@ -217,49 +212,84 @@ export class Descriptor implements DescriptorHandle {
     this.#events.changed();
   }
 
+  setWriteFilter(writeFilter: NamedProgram | undefined): void {
+    this.#refuseIfLocked('BIOCSETWF');
+    if (writeFilter !== undefined) checkDialect(writeFilter.program);
+    this.#writer.filter = writeFilter;
+  }
+
+  linkTypes(): number[] {
+    if (!this.attached) throw new BpfError('EINVAL', `interface ${this.interface} is gone`);
+    return [this.linkType];
+  }
+
+  setLinkType(linkType: number): void {
+    this.#refuseIfLocked('BIOCSDLT');
+    checkLinkType(this.interface, this.linkTypes(), linkType);
+  }
+
   async setDirection(direction: Direction): Promise<void> {
-    await this.#locked(() => {
-      this.#receivedBefore = this.#received();
-      this.#arena.i32[this.#d + D_DIRECTION] = directionBits(direction);
-      this.#direction = direction;
-      this.begin();
+    this.#refuseIfLocked('BIOCSDIRECTION');
+    await this.#change(() => this.#look(direction, this.#promiscuous));
+  }
+
+  async setPromiscuous(promiscuous: boolean): Promise<void> {
+    this.#refuseIfLocked('BIOCPROMISC');
+    await this.#change(() => {
+      if (!this.attached) throw new BpfError('EINVAL', `interface ${this.interface} is gone`);
+      this.#look(this.#direction, promiscuous);
     });
   }
 
   setImmediate(immediate: boolean): void {
-    this.#immediate = immediate;
+    this.#reader.immediate = immediate;
     this.lookAgain();
   }
 
   setReadTimeout(readTimeoutMs: number): void {
-    this.#readTimeoutMs = readTimeoutMs;
+    this.#reader.readTimeoutMs = readTimeoutMs;
     this.lookAgain();
   }
 
+  setHeaderComplete(headerComplete: boolean): void {
+    this.#refuseIfLocked('BIOCSHDRCMPLT');
+    this.#writer.headerComplete = headerComplete;
+  }
+
+  setFeedback(feedback: boolean): void {
+    this.#writer.feedback = feedback;
+  }
+
+  async setTimestamp(timestamp: Timestamp): Promise<void> {
+    await this.#change(() => {
+      this.#arena.i32[this.#d + D_TIMESTAMP] = timestampBits(timestamp);
+      this.#timestamp = timestamp;
+    });
+  }
+
   async flush(): Promise<void> {
-    await this.#locked(() => this.#reset());
+    await this.#change(() => this.#reset());
   }
 
-  read(): Promise<Uint8Array | undefined> {
-    this.#readers++;
-    const turn = this.#lastRead
-      .then(() => this.#readNext())
-      .finally(() => {
-        this.#readers--;
-      });
-    this.#lastRead = turn.catch(() => {});
-    return turn;
+  lock(): void {
+    this.#locked = true;
   }
 
-  async write(frame: Uint8Array): Promise<void> {
-    if (this.#closed || !this.#attached) throw new BpfError('ENXIO', `interface ${this.interface} is gone`);
-    await this.#write(frame);
-    this.#written++;
+  read(options?: ReadOptions): Promise<Uint8Array | undefined> {
+    return this.#reader.read(options);
   }
 
-  /** A reader is waiting its turn while tappers have no buffer to go on with. */
-  get backlogged(): boolean {
-    return this.#readers > 0 && hasHold(this.#arena, this.#d);
+  take(options?: ReadOptions): Promise<HeldBatch | undefined> {
+    return this.#reader.take(options);
+  }
+
+  poll(timeoutMs?: number): Promise<boolean> {
+    return this.#reader.poll(timeoutMs);
+  }
+
+  write(frame: Uint8Array): Promise<void> {
+    const both = this.#direction === 'inout' || this.#direction === 'all';
+    return this.#writer.write(frame, () => this.attached && !this.#reader.closed, both);
   }
 
   async interfaceGone(): Promise<void> {
@@ -267,84 +297,15 @@ export class Descriptor implements DescriptorHandle {
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return this.closed;
-    this.#closed = true;
+    if (this.#reader.closed) return this.closed;
+    this.#reader.closed = true;
     await this.#detach();
-    // A reader that was woken must have left before the buffers can be used for something else.
-    await this.#lastRead;
+    // A reader that was woken must have left, and who holds a buffer given it back, before the memory is used again.
+    await this.#reader.end(() => this.#heap.free(this.#buffers));
     this.#final = this.status();
-    this.#heap.free(this.#buffers);
     this.#freeProgram(this.#stored);
     this.#events.closed();
     this.#resolveClosed();
-  }
-
-  /** Takes the record out of the list; afterwards no thread is delivering to it. */
-  async #detach(): Promise<void> {
-    await withBpfIf(this.#arena, CONTROL_THREAD, this.interfaceIndex, () => {
-      if (this.#attached) {
-        detach(this.#arena, this.interfaceIndex, this.#slot);
-        this.#receivedBefore = this.#received();
-        this.#attached = false;
-      }
-      wakeReader(this.#arena, this.#d);
-    });
-    this.#events.changed();
-  }
-
-  /** One batch: waits for a first record, then until the buffer is full or the read timeout is over. */
-  async #readNext(): Promise<Uint8Array | undefined> {
-    const hold = this.#hold;
-    let handOver = false;
-    while (!this.#closed) {
-      await this.#takeHold(handOver);
-      if (hold.offset !== 0) {
-        const batch = this.#closed ? undefined : await this.#copyHold();
-        if (batch) return batch;
-        continue; // flushed meanwhile
-      }
-      if (this.#closed || hold.gone) return undefined;
-      const timeoutMs = hold.wait === WAIT_HOLD && this.#readTimeoutMs > 0 ? this.#readTimeoutMs : undefined;
-      const woken = await waitWhile(this.#arena.i32, this.#d + D_WAIT, hold.wait, timeoutMs);
-      handOver = woken === 'timed-out';
-    }
-    return undefined;
-  }
-
-  /**
-   * Looks for a hold buffer, after rotating if `handOver` and there is something in the store. When there is none,
-   * `offset` is 0 and `wait` is what the record now says its reader waits for.
-   */
-  #takeHold(handOver: boolean): Promise<void> {
-    const [arena, d, hold] = [this.#arena, this.#d, this.#hold];
-    return withBpfIf(arena, CONTROL_THREAD, this.interfaceIndex, () => {
-      const empty = isStoreEmpty(arena, d);
-      // With the lock held: what was seen before waiting for it may have changed meanwhile.
-      hold.gone = !this.#attached;
-      if ((handOver || this.#immediate || hold.gone) && !empty) rotate(arena, d);
-      hold.offset = hasHold(arena, d) ? holdOffset(arena, d) : 0;
-      hold.length = hold.offset === 0 ? 0 : holdLength(arena, d);
-      hold.wait = empty ? WAIT_RECORD : WAIT_HOLD;
-      hold.resets = this.#resets;
-      if (hold.offset === 0) Atomics.store(arena.i32, d + D_WAIT, hold.wait);
-    });
-  }
-
-  /** Copies the hold buffer, which nobody writes to, and gives it back; undefined when it was flushed meanwhile. */
-  async #copyHold(): Promise<Uint8Array | undefined> {
-    const { offset, length, resets } = this.#hold;
-    if (this.#resets !== resets) return undefined;
-    const batch = this.#arena.u8.slice(offset, offset + length);
-    await withBpfIf(this.#arena, CONTROL_THREAD, this.interfaceIndex, () => {
-      if (this.#resets === resets) release(this.#arena, this.#d);
-    });
-    return this.#resets === resets ? batch : undefined;
-  }
-
-  #received(): number {
-    if (!this.#attached) return this.#receivedBefore;
-    const seen = framesSeen(this.#arena, this.interfaceIndex, directionBits(this.#direction));
-    return this.#receivedBefore + seen - this.#seenBefore;
   }
 
   /**
@@ -352,21 +313,60 @@ export class Descriptor implements DescriptorHandle {
    * could wake the reader. Does nothing after close(): the record may be somebody else's.
    */
   lookAgain(): void {
-    if (!this.#closed) wakeReader(this.#arena, this.#d);
+    if (!this.#reader.closed) this.#reader.wake();
   }
 
+  /** Takes the record out of the list; afterwards no thread is delivering to it. */
+  async #detach(): Promise<void> {
+    await withBpfIf(this.#arena, CONTROL_THREAD, this.interfaceIndex, () => {
+      if (this.attached) {
+        detach(this.#arena, this.interfaceIndex, this.#slot);
+        this.#receivedBefore = this.#received();
+        this.#reader.attached = false;
+      }
+      this.#reader.wake();
+    });
+    this.#events.changed();
+  }
+
+  /** What the descriptor is to see from now on. With the lock held. */
+  #look(direction: Direction, promiscuous: boolean): void {
+    this.#receivedBefore = this.#received();
+    this.#direction = direction;
+    this.#promiscuous = promiscuous;
+    this.#arena.i32[this.#d + D_DIRECTION] = this.#directions;
+    this.begin();
+  }
+
+  get #directions(): number {
+    return directionBits(this.#direction, this.#promiscuous);
+  }
+
+  #received(): number {
+    if (!this.attached) return this.#receivedBefore;
+    return (
+      this.#receivedBefore + framesSeen(this.#arena, this.interfaceIndex, this.#directions) - this.#seenBefore
+    );
+  }
+
+  /** reset_d(). A hold buffer that a reader has stays its, as a zero-copy buffer in user space does there. */
   #reset(): void {
-    this.#resets++;
-    reset(this.#arena, this.#d);
+    reset(this.#arena, this.#d, this.#reader.inUse);
     const counters = this.#d >>> 1;
     for (const field of [D_ACCEPTED, D_DROPPED, D_CAPTURED_BYTES]) this.#arena.f64[counters + field] = 0;
+    this.#writer.resetCounters();
     this.#receivedBefore = 0;
     this.begin();
   }
 
-  async #locked<T>(critical: () => T): Promise<T> {
+  #refuseIfLocked(ioctl: string): void {
+    if (this.#locked) throw new BpfError('EPERM', `descriptor ${this.id} is locked: no ${ioctl} any more`);
+  }
+
+  /** Runs `critical` under the lock. Throws ENXIO when the descriptor is closed. */
+  async #change<T>(critical: () => T): Promise<T> {
     return withBpfIf(this.#arena, CONTROL_THREAD, this.interfaceIndex, () => {
-      if (this.#closed) throw new BpfError('ENXIO', `descriptor ${this.id} is closed`);
+      if (this.#reader.closed) throw new BpfError('ENXIO', `descriptor ${this.id} is closed`);
       return critical();
     });
   }
@@ -374,4 +374,10 @@ export class Descriptor implements DescriptorHandle {
   #freeProgram(offset: number): void {
     if (offset !== 0) this.#heap.free(offset);
   }
+}
+
+/** Throws EINVAL for a link type that is not among those an interface offers. */
+export function checkLinkType(name: string, offered: readonly number[], linkType: number): void {
+  if (offered.includes(linkType)) return;
+  throw new BpfError('EINVAL', `${name} does not offer link type ${linkType}, only ${offered.join(', ')}`);
 }

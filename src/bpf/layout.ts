@@ -21,14 +21,22 @@ export const IF_GENERATION = 2;
  * they were made for, and are used only while it is the current one (compiled.ts).
  */
 export const IF_VERSION = 3;
-/** Float64 index: frames shown in either direction since the interface was made. Written by tappers under the lock. */
-export const IF_SEEN_IN = 2;
-export const IF_SEEN_OUT = 3;
+/**
+ * Float64 index: frames shown since the interface was made, by direction: DIRECTION_IN, _OUT, _DROP and _OUT_OTHER
+ * (record.ts), in that order. Written by tappers under the lock.
+ */
+export const IF_SEEN = 2;
+/**
+ * The interface's hardware address: its first four bytes, and in the next word the other two and IF_HAS_ADDRESS; 0
+ * when it has none. Written by control before the interface carries frames, read by tappers.
+ */
+export const IF_ADDRESS = 12;
+export const IF_HAS_ADDRESS = 0x10000;
 
 /** Descriptor. Unless it says otherwise: written by control under the lock, read by tappers under the lock. */
 export const D_NEXT = 0; // list links: descriptor number + 1, or 0
 export const D_PREVIOUS = 1;
-export const D_DIRECTION = 2; // bits of record.ts
+export const D_DIRECTION = 2; // directionBits() of record.ts
 export const D_PROGRAM = 3; // byte offset in the heap of the packed read filter
 export const D_INSTRUCTIONS = 4; // its length; 0 accepts everything
 export const D_BUFFER_BYTES = 5; // size of each of the two buffers
@@ -57,6 +65,8 @@ export const HAS_HOLD = 2;
  * back without the lock to have the reader look again, which is never wrong: the reader only looks once too often.
  */
 export const D_WAIT = 10;
+
+export const D_TIMESTAMP = 11; // how records are stamped: timestampBits() of record.ts
 
 export const WAIT_NOTHING = 0;
 export const WAIT_RECORD = 1; // any record

@@ -4,7 +4,7 @@
  * A file is one section header, one interface description, any number of packet blocks and at the end the interface
  * statistics. Blocks are self-contained, so a file that ends after any of them opens in Wireshark.
  */
-import { DIRECTION_IN, RECORD_HEADER } from '../bpf/record.ts';
+import { DIRECTION_DROP, DIRECTION_IN, RECORD_HEADER } from '../bpf/record.ts';
 import {
   BLOCK_ENHANCED_PACKET,
   BLOCK_INTERFACE_DESCRIPTION,
@@ -154,7 +154,7 @@ export function enhancedPackets(records: Uint8Array, interfaceId = 0): Buffer {
     // The padding lies in the last four bytes before `end`; the frame then overwrites what is not padding.
     if (captured > 0) view.setUint32(end - 4, 0, true);
     out.set(records.subarray(from + RECORD_HEADER, from + RECORD_HEADER + captured), data);
-    const inbound = source.getUint32(from + 12, true) === DIRECTION_IN;
+    const inbound = (source.getUint32(from + 12, true) & (DIRECTION_IN | DIRECTION_DROP)) !== 0;
     view.setUint16(end, EPB_FLAGS, true);
     view.setUint16(end + 2, 4, true);
     view.setUint32(end + 4, inbound ? EPB_INBOUND : EPB_OUTBOUND, true);

@@ -65,6 +65,7 @@ const BPF_STATUS: Readonly<Record<BpfError['code'], number>> = {
   EPERM: 403,
   ENETDOWN: 409,
   EIO: 502,
+  EWOULDBLOCK: 409,
 };
 
 function fromBpfError(error: BpfError, gone: boolean): Problem {

@@ -83,7 +83,14 @@ export class LabChangeError extends Error {
   }
 }
 
-export type { AttachOptions, DescriptorHandle, DescriptorStatus, Owner } from '../bpf/types.ts';
+export type {
+  AttachOptions,
+  DescriptorHandle,
+  DescriptorStatus,
+  HeldBatch,
+  NamedProgram,
+  Owner,
+} from '../bpf/types.ts';
 export {
   BpfError,
   CONTROL_OWNER,

@@ -10,6 +10,8 @@ import type { Descriptor } from '../bpf/descriptor.ts';
 import { DescriptorTable } from '../bpf/descriptor-table.ts';
 import { FilterFuser } from '../bpf/fuser.ts';
 import { type AttachOptions, BpfError } from '../bpf/types.ts';
+import type { Outlet, SendOptions } from '../bpf/writer.ts';
+import { LINKTYPE_ETHERNET } from '../device/link-type.ts';
 import type { MemoryDevice } from '../device/memory.ts';
 import { RECEIVE_BYTES, RECEIVE_FRAMES, TRANSMIT_BYTES, TRANSMIT_FRAMES } from '../engine/counters.ts';
 import type { PlaneHost } from '../engine/host.ts';
@@ -18,7 +20,7 @@ import { ThreadHost } from '../engine/threads.ts';
 import type { Lab, LabInterface, LabLink } from '../lab/model.ts';
 import type { EmulatorControl, InterfaceStatus, LinkChange, LinkStatus } from './contract.ts';
 import { capacityOf } from './layout.ts';
-import type { RegisteredInterface } from './registry.ts';
+import { macBytes, type RegisteredInterface } from './registry.ts';
 import { type OpenPort, Topology, type TopologyEvents } from './topology.ts';
 
 export type { OpenPort };
@@ -130,7 +132,10 @@ export class Emulator implements EmulatorControl {
   async attach(interfaceName: string, options: AttachOptions): Promise<Descriptor> {
     const entry = this.#topology.registry.get(interfaceName);
     if (!entry) throw new BpfError('ENXIO', `there is no interface ${interfaceName}`);
-    return this.#descriptors.attach({ ...entry, write: (frame) => this.#write(entry, frame) }, options);
+    const { mtu, mac } = entry.definition;
+    const address = entry.linkType === LINKTYPE_ETHERNET ? { address: macBytes(mac) } : {};
+    const write: Outlet['write'] = (frame, how) => this.#write(entry, frame, how);
+    return this.#descriptors.attach({ ...entry, mtu, ...address, write }, options);
   }
 
   descriptor(id: number): Descriptor | undefined {
@@ -179,17 +184,19 @@ export class Emulator implements EmulatorControl {
     await this.#topology.retireAll();
   }
 
-  async #write(entry: RegisteredInterface, frame: Uint8Array): Promise<void> {
-    if (frame.length === 0) throw new BpfError('EINVAL', 'an empty frame cannot be sent');
-    if (frame.length > this.#arena.capacity.slotBytes) throw writeError(entry, frame, 'mtu');
+  async #write(entry: RegisteredInterface, frame: Uint8Array, how: SendOptions): Promise<void> {
     // The worker that carries frames to an interface is the one that counts what is written to it.
     const worker = this.#topology.links.workerTowards(entry.name);
-    const base64 = Buffer.from(frame).toString('base64');
+    const what = { index: entry.index, base64: Buffer.from(frame).toString('base64') };
     await this.#host
-      .send(worker, [{ do: 'write', index: entry.index, base64 }])
+      .send(worker, [{ do: 'write', ...what, shown: how.shown }])
       .catch((error: Error & { code?: string }) => {
         throw writeError(entry, frame, error.code);
       });
+    // It was sent: whether a copy could also be fed back is no error of the write, as in bpfwrite().
+    if (how.feedback) {
+      await this.#host.send(entry.reader, [{ do: 'inject', ...what }]).catch(() => {});
+    }
   }
 
   #interfaceStatus(entry: RegisteredInterface): InterfaceStatus {

@@ -12,9 +12,15 @@
  * a worker may have found peers present and stand before the lock of a bpf_if that is gone (topology.ts).
  */
 import { type Arena, CONTROL_THREAD } from '../arena/arena.ts';
-import { generationOf, retire, withBpfIf } from '../bpf/bpf-if.ts';
+import { generationOf, retire, setHardwareAddress, withBpfIf } from '../bpf/bpf-if.ts';
+import { LINKTYPE_ETHERNET } from '../device/link-type.ts';
 import type { LabInterface } from '../lab/model.ts';
 import { LabChangeError } from './contract.ts';
+
+/** The bytes of a hardware address, written as `02:00:00:00:00:01`. */
+export function macBytes(mac: string): Uint8Array {
+  return Uint8Array.from(mac.split(':'), (byte) => Number.parseInt(byte, 16));
+}
 
 export type RegisteredInterface = {
   readonly name: string;
@@ -58,6 +64,8 @@ export class Registry {
     this.#arena.f64.fill(0, this.#arena.interfaceCounters(index), this.#arena.interfaceCounters(index + 1));
     const generation = generationOf(this.#arena, index);
     const entry = { name, index, generation, linkType, definition, reader: reader ?? index % workers };
+    const address = linkType === LINKTYPE_ETHERNET ? macBytes(definition.mac) : undefined;
+    setHardwareAddress(this.#arena, index, address);
     this.#byName.set(name, entry);
     return entry;
   }

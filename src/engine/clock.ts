@@ -6,9 +6,11 @@ import type { Stamp } from '../bpf/buffers.ts';
 export interface Clock {
   /** Monotonic time in nanoseconds from any start; a float64 holds it exactly for 104 days and to 1 ns after. */
   nowNs(): number;
-  /** Time of day at a monotonic time, written into `stamp`. */
+  /** Time of day and time since the system started, at a monotonic time, written into `stamp`. */
   stampAt(nowNs: number, stamp: Stamp): void;
 }
+
+type Time = { seconds: number; nanoseconds: number };
 
 /** How often the time of day is looked at again: it may be slewed or set while we run. */
 const RESYNC_NS = 1e9;
@@ -16,12 +18,16 @@ const RESYNC_NS = 1e9;
 /** Real time. `performance.now()` has the resolution of clock_gettime(2) and allocates nothing. */
 export class SystemClock implements Clock {
   #syncedNs = Number.NEGATIVE_INFINITY;
-  readonly #base: Stamp = { seconds: 0, nanoseconds: 0 };
-  readonly #timeOfDay: (stamp: Stamp) => void;
+  /** Time of day when it was last looked at; CLOCK_MONOTONIC when this thread's own clock was 0. */
+  readonly #base: Stamp;
+  readonly #timeOfDay: (time: Time) => void;
 
   /** `timeOfDay` writes the time since the epoch into what it is given. */
-  constructor(timeOfDay: (stamp: Stamp) => void) {
+  constructor(timeOfDay: (time: Time) => void) {
     this.#timeOfDay = timeOfDay;
+    // Both run alike for good: hrtime(2) is CLOCK_MONOTONIC, performance.now() the same from another start.
+    const [uptimeSeconds, nanoseconds] = process.hrtime();
+    this.#base = { seconds: 0, nanoseconds: 0, uptimeSeconds, uptimeNanoseconds: nanoseconds - this.nowNs() };
   }
 
   nowNs(): number {
@@ -33,11 +39,11 @@ export class SystemClock implements Clock {
       this.#timeOfDay(this.#base);
       this.#syncedNs = this.nowNs();
     }
-    addTime(this.#base, nowNs - this.#syncedNs, stamp);
+    addTime(this.#base, nowNs - this.#syncedNs, nowNs, stamp);
   }
 }
 
-const EPOCH: Stamp = { seconds: 0, nanoseconds: 0 };
+const EPOCH: Stamp = { seconds: 0, nanoseconds: 0, uptimeSeconds: 0, uptimeNanoseconds: 0 };
 
 /** Time that passes only when it is told to. Starts at the epoch, so that captures are the same in every run. */
 export class VirtualClock implements Clock {
@@ -53,14 +59,18 @@ export class VirtualClock implements Clock {
   }
 
   stampAt(nowNs: number, stamp: Stamp): void {
-    addTime(EPOCH, nowNs, stamp);
+    addTime(EPOCH, nowNs, nowNs, stamp);
   }
 }
 
 /** Keeps seconds and nanoseconds apart: together they need more than the 53 bits of a number. */
-function addTime(base: Stamp, offsetNs: number, sum: Stamp): void {
+function addTime(base: Stamp, offsetNs: number, uptimeNs: number, sum: Stamp): void {
   const nanoseconds = base.nanoseconds + Math.round(offsetNs);
   const carry = Math.floor(nanoseconds / 1e9);
   sum.seconds = base.seconds + carry;
   sum.nanoseconds = nanoseconds - carry * 1e9;
+  const uptimeNanoseconds = Math.round(base.uptimeNanoseconds + uptimeNs);
+  const uptimeCarry = Math.floor(uptimeNanoseconds / 1e9);
+  sum.uptimeSeconds = base.uptimeSeconds + uptimeCarry;
+  sum.uptimeNanoseconds = uptimeNanoseconds - uptimeCarry * 1e9;
 }

@@ -42,7 +42,11 @@ export type Command =
       readonly do: 'write';
       readonly index: number;
       readonly base64: string;
+      /** Whether descriptors of the port see it go out. */
+      readonly shown: boolean;
     }
+  /** Have a frame come in at a port as if its node had sent it. */
+  | { readonly do: 'inject'; readonly index: number; readonly base64: string }
   /** Take over the compiled filters that were posted to the worker (they are no JSON). */
   | { readonly do: 'install' }
   | { readonly do: 'stop' };
@@ -93,7 +97,10 @@ export function execute(target: CommandTarget, command: Command): void {
       plane.set(command.direction, command.settings);
       break;
     case 'write':
-      plane.write(command.index, Buffer.from(command.base64, 'base64'));
+      plane.write(command.index, Buffer.from(command.base64, 'base64'), command.shown);
+      break;
+    case 'inject':
+      plane.inject(command.index, Buffer.from(command.base64, 'base64'));
       break;
     case 'install':
       target.takePosted();

@@ -12,11 +12,11 @@ import { type Arena, FIRST_WORKER } from '../arena/arena.ts';
 import { bpfPeersPresent, bpfTap } from '../bpf/bpf-if.ts';
 import type { Stamp } from '../bpf/buffers.ts';
 import type { CompiledFilters, CompiledModule } from '../bpf/compiled.ts';
-import { DIRECTION_IN, DIRECTION_OUT } from '../bpf/record.ts';
+import { DIRECTION_IN, DIRECTION_OUT, droppedBecause } from '../bpf/record.ts';
 import { type Device, GONE, NO_CARRIER, NO_FRAME } from '../device/device.ts';
 import { LinkDirection } from '../link/direction.ts';
 import { createRandom } from '../link/random.ts';
-import type { DropReason, LinkSettings } from '../link/settings.ts';
+import { DROP_REASONS, type DropReason, type LinkSettings } from '../link/settings.ts';
 import type { Clock } from './clock.ts';
 import { INTERFACE_UP, RECEIVE_BYTES, RECEIVE_FRAMES, TRANSMIT_BYTES, TRANSMIT_FRAMES } from './counters.ts';
 import { FramePool } from './frame-pool.ts';
@@ -66,7 +66,7 @@ export class DataPlane {
   /** By interface index. */
   readonly #filters: (CompiledFilters | undefined)[];
   readonly #onGone: (port: Port) => void;
-  readonly #stamp: Stamp = { seconds: 0, nanoseconds: 0 };
+  readonly #stamp: Stamp = { seconds: 0, nanoseconds: 0, uptimeSeconds: 0, uptimeNanoseconds: 0 };
 
   /** @param onGone called for each port whose device has gone; it has none then */
   constructor(arena: Arena, worker: number, clock: Clock, onGone: (port: Port) => void) {
@@ -117,6 +117,7 @@ export class DataPlane {
         counters: this.#arena.directionCounters(direction),
         random: (stage) => createRandom(seed, `${path}/${stage}`),
         deliver: (frame) => this.#deliver(far, frame),
+        dropped: (frame, length, reason) => this.#tapDropped(near.index, frame, length, reason),
         release: (frame) => pool.release(frame),
       },
       settings,
@@ -148,8 +149,11 @@ export class DataPlane {
     this.#directions.get(direction)?.link.set(settings, this.#clock.nowNs());
   }
 
-  /** Sends a frame out of a port, past every link. Throws WriteError when the port does not take it. */
-  write(index: number, frame: Uint8Array): void {
+  /**
+   * Sends a frame out of a port, past every link. Throws WriteError when the port does not take it.
+   * @param shown whether the interface's descriptors see it go out
+   */
+  write(index: number, frame: Uint8Array, shown: boolean): void {
     const port = this.#ports.get(index);
     if (!port) throw new WriteError('carrier');
     if (frame.length > this.pool.slotBytes) throw new WriteError('mtu');
@@ -157,9 +161,19 @@ export class DataPlane {
     if (slot === -1) throw new WriteError('pool');
     this.#arena.u8.set(frame, this.pool.offset(slot));
     this.pool.length[slot] = frame.length;
-    const reason = this.#deliver(port, slot);
+    const reason = this.#deliver(port, slot, shown);
     this.pool.release(slot);
     if (reason !== undefined) throw new WriteError(reason);
+  }
+
+  /** Has a frame come in at a port as if its node had sent it: bpf(4)'s feedback. */
+  inject(index: number, frame: Uint8Array): void {
+    const port = this.#ports.get(index);
+    if (!port || frame.length > this.pool.slotBytes) return;
+    const slot = this.pool.take();
+    const into = slot === -1 ? this.pool.scratch : slot;
+    this.#arena.u8.set(frame, this.pool.offset(into));
+    this.#carry(port, into, frame.length, slot === -1, this.#clock.nowNs());
   }
 
   /** Takes what a device has, up to READ_BATCH frames. Returns how many came. */
@@ -188,18 +202,23 @@ export class DataPlane {
   #received(port: Port, slot: number, length: number, homeless: boolean): void {
     const nowNs = this.#clock.nowNs();
     const counters = this.#arena.interfaceCounters(port.index);
-    // A frame that fills a whole slot was longer: slots have room to spare (daemon/layout.ts).
-    const stored = Math.min(length, this.pool.slotBytes);
     this.#arena.f64[counters + RECEIVE_FRAMES]!++;
     this.#arena.f64[counters + RECEIVE_BYTES]! += length;
+    this.#carry(port, slot, length, homeless, nowNs);
+  }
+
+  /** Shows a frame that came in, and hands it to the link. `homeless`: it stands in the scratch slot. */
+  #carry(port: Port, slot: number, length: number, homeless: boolean, nowNs: number): void {
+    // A frame that fills a whole slot was longer: slots have room to spare (daemon/layout.ts).
+    const stored = Math.min(length, this.pool.slotBytes);
     if (bpfPeersPresent(this.#arena, port.index)) this.#tap(port.index, slot, stored, DIRECTION_IN, nowNs);
     const { direction } = port;
     if (homeless) {
-      direction?.link.dropUnread(length, 'pool');
+      direction?.link.dropUnread(slot, stored, 'pool');
     } else if (!direction) {
       this.pool.release(slot);
     } else if (length >= this.pool.slotBytes) {
-      direction.link.dropUnread(length, 'mtu');
+      direction.link.dropUnread(slot, stored, 'mtu');
       this.pool.release(slot);
     } else {
       this.pool.length[slot] = length;
@@ -209,14 +228,14 @@ export class DataPlane {
   }
 
   /** Last step: out of the far device. Returns why it did not, if so. */
-  #deliver(port: Port, slot: number): DropReason | undefined {
+  #deliver(port: Port, slot: number, shown = true): DropReason | undefined {
     const length = this.pool.length[slot]!;
     const offset = this.pool.offset(slot);
     if (length > port.frameBytes && length > port.frameBytes + this.#tagBytes(port, offset)) return 'mtu';
     const counters = this.#arena.interfaceCounters(port.index);
     const { device } = port;
     if (!device || this.#arena.f64[counters + INTERFACE_UP] === 0) return 'carrier';
-    if (bpfPeersPresent(this.#arena, port.index)) {
+    if (shown && bpfPeersPresent(this.#arena, port.index)) {
       this.#tap(port.index, slot, length, DIRECTION_OUT, this.#clock.nowNs());
     }
     const written = device.write(offset, length);
@@ -227,6 +246,13 @@ export class DataPlane {
     this.#arena.f64[counters + TRANSMIT_FRAMES]!++;
     this.#arena.f64[counters + TRANSMIT_BYTES]! += length;
     return undefined;
+  }
+
+  /** Shows a frame once more that came in at an interface and is now dropped. */
+  #tapDropped(interfaceIndex: number, slot: number, length: number, reason: DropReason): void {
+    if (!bpfPeersPresent(this.#arena, interfaceIndex)) return;
+    const origin = droppedBecause(DROP_REASONS.indexOf(reason));
+    this.#tap(interfaceIndex, slot, length, origin, this.#clock.nowNs());
   }
 
   #tap(interfaceIndex: number, slot: number, length: number, direction: number, nowNs: number): void {

@@ -6,7 +6,6 @@
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { Arena, type ArenaHandle, FIRST_WORKER, THREAD_EVENT, THREAD_STOP } from '../arena/arena.ts';
-import type { Stamp } from '../bpf/buffers.ts';
 import type { CompiledModule } from '../bpf/compiled.ts';
 import type { Device } from '../device/device.ts';
 import { FdDevice } from '../device/fd.ts';
@@ -157,13 +156,13 @@ class DataPlaneWorker implements CommandTarget {
 }
 
 /** Reads CLOCK_REALTIME: struct timespec, 64-bit seconds and nanoseconds. */
-function timeOfDay(): (stamp: Stamp) => void {
+function timeOfDay(): (time: { seconds: number; nanoseconds: number }) => void {
   const timespec = new Int32Array(4);
   const address = addressOf(timespec);
-  return (stamp) => {
+  return (time) => {
     clockGettime(CLOCK_REALTIME, address);
-    stamp.seconds = timespec[0]!;
-    stamp.nanoseconds = timespec[2]!;
+    time.seconds = timespec[0]!;
+    time.nanoseconds = timespec[2]!;
   };
 }
 

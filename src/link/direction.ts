@@ -29,6 +29,8 @@ export type DirectionContext = {
   readonly random: (stage: string) => Random;
   /** Hands a frame to the far end. Returns why it could not, if so. The slot is released afterwards. */
   readonly deliver: (frame: number, nowNs: number) => DropReason | undefined;
+  /** A frame is being dropped: `length` bytes of it are still in its slot. */
+  readonly dropped: (frame: number, length: number, reason: DropReason) => void;
   /** The frame's slot is free again. */
   readonly release: (frame: number) => void;
 };
@@ -84,14 +86,16 @@ export class LinkDirection implements Stage {
   /** The other end of the chain: counts the frame and lets it go. */
   drop(frame: number, reason: DropReason): void {
     this.#context.counters[dropCounter(reason)]!++;
+    this.#context.dropped(frame, this.#context.frames.length[frame]!, reason);
     this.#context.release(frame);
   }
 
-  /** A frame that was lost before it had a slot. */
-  dropUnread(length: number, reason: DropReason): void {
+  /** A frame that never enters the link: no slot was free for it, or it is too long for one. Its slot is not released. */
+  dropUnread(frame: number, length: number, reason: DropReason): void {
     const { counters } = this.#context;
     counters[OFFERED_FRAMES]!++;
     counters[OFFERED_BYTES]! += length;
     counters[dropCounter(reason)]!++;
+    this.#context.dropped(frame, length, reason);
   }
 }

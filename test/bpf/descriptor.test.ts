@@ -33,13 +33,14 @@ function setUp() {
     index: 0,
     generation: 0,
     linkType: 1,
+    mtu: 1500,
     write: async (frame: Uint8Array) => void sent.push(frame),
   };
   /** Taps `count` frames whose first byte is their number. */
   const tap = (count: number, direction = DIRECTION_IN, first = 0): void => {
     for (let i = 0; i < count; i++) {
       arena.u8[arena.frames] = first + i;
-      const stamp = { seconds: 1_700_000_000, nanoseconds: i };
+      const stamp = { seconds: 1_700_000_000, nanoseconds: i, uptimeSeconds: 60, uptimeNanoseconds: i };
       bpfTap(arena, FIRST_WORKER, 0, arena.frames, FRAME_BYTES, direction, stamp);
     }
   };

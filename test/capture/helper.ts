@@ -102,7 +102,14 @@ export class FakeDescriptor implements DescriptorHandle {
       direction: 'inout',
       immediate: false,
       readTimeoutMs: 100,
+      linkType: this.linkType,
       bufferBytes: 4096,
+      promiscuous: true,
+      headerComplete: true,
+      feedback: false,
+      timestamp: 'microtime',
+      writeFilter: null,
+      locked: false,
       owner: this.owner,
       attached: true,
       received: this.received,
@@ -110,6 +117,10 @@ export class FakeDescriptor implements DescriptorHandle {
       dropped: this.dropped,
       capturedBytes: 0,
       written: 0,
+      storeBytes: 0,
+      holdBytes: 0,
+      writeFiltered: 0,
+      writeDropped: 0,
     };
   }
 
@@ -119,6 +130,20 @@ export class FakeDescriptor implements DescriptorHandle {
   setReadTimeout(): void {}
   async flush(): Promise<void> {}
   async write(): Promise<void> {}
+  setWriteFilter(): void {}
+  linkTypes(): number[] {
+    return [this.linkType];
+  }
+  setLinkType(): void {}
+  async setPromiscuous(): Promise<void> {}
+  setHeaderComplete(): void {}
+  setFeedback(): void {}
+  async setTimestamp(): Promise<void> {}
+  lock(): void {}
+  async take(): Promise<undefined> {}
+  async poll(): Promise<boolean> {
+    return false;
+  }
 }
 
 /** Whether tshark is installed; says so once when it is not. */

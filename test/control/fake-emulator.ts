@@ -2,7 +2,13 @@
  * An emulator without a data plane, for tests of what stands in front of one: counters are set by hand, and a
  * descriptor gives out the batches that a test puts in.
  */
-import { DIRECTION_IN, DIRECTION_OUT, type Direction, RECORD_HEADER } from '../../src/bpf/record.ts';
+import {
+  DIRECTION_IN,
+  DIRECTION_OUT,
+  type Direction,
+  RECORD_HEADER,
+  type Timestamp,
+} from '../../src/bpf/record.ts';
 import {
   type AttachOptions,
   BpfError,
@@ -10,9 +16,11 @@ import {
   type DescriptorStatus,
   type DirectionStatus,
   type EmulatorControl,
+  type HeldBatch,
   type InterfaceStatus,
   type LinkChange,
   type LinkStatus,
+  type NamedProgram,
   type Owner,
 } from '../../src/daemon/contract.ts';
 import type { Lab, LabInterface } from '../../src/lab/model.ts';
@@ -61,11 +69,18 @@ export class FakeDescriptor implements DescriptorHandle {
     this.linkType = on.linkType;
     this.owner = options.owner;
     this.program = options.program;
-    const { program, ...settings } = options;
+    const { program, writeFilter, ...settings } = options;
     this.state = {
       id,
       interface: on.name,
+      linkType: on.linkType,
+      promiscuous: true,
+      headerComplete: true,
+      feedback: false,
+      timestamp: 'microtime',
       ...settings,
+      writeFilter: writeFilter?.filter ?? null,
+      locked: false,
       instructions: program.length,
       attached: true,
       received: 0,
@@ -73,6 +88,10 @@ export class FakeDescriptor implements DescriptorHandle {
       dropped: 0,
       capturedBytes: 0,
       written: 0,
+      storeBytes: 0,
+      holdBytes: 0,
+      writeFiltered: 0,
+      writeDropped: 0,
     };
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
@@ -111,6 +130,53 @@ export class FakeDescriptor implements DescriptorHandle {
   setReadTimeout(readTimeoutMs: number): void {
     this.#may(`setReadTimeout ${readTimeoutMs}`);
     this.state.readTimeoutMs = readTimeoutMs;
+  }
+
+  setWriteFilter(writeFilter: NamedProgram | undefined): void {
+    this.#may(`setWriteFilter ${writeFilter?.filter}`);
+    this.state.writeFilter = writeFilter?.filter ?? null;
+  }
+
+  linkTypes(): number[] {
+    return [this.linkType];
+  }
+
+  setLinkType(linkType: number): void {
+    this.#may(`setLinkType ${linkType}`);
+  }
+
+  async setPromiscuous(promiscuous: boolean): Promise<void> {
+    this.#may(`setPromiscuous ${promiscuous}`);
+    this.state.promiscuous = promiscuous;
+  }
+
+  setHeaderComplete(headerComplete: boolean): void {
+    this.#may(`setHeaderComplete ${headerComplete}`);
+    this.state.headerComplete = headerComplete;
+  }
+
+  setFeedback(feedback: boolean): void {
+    this.#may(`setFeedback ${feedback}`);
+    this.state.feedback = feedback;
+  }
+
+  async setTimestamp(timestamp: Timestamp): Promise<void> {
+    this.#may(`setTimestamp ${timestamp}`);
+    this.state.timestamp = timestamp;
+  }
+
+  lock(): void {
+    this.#may('lock');
+    this.state.locked = true;
+  }
+
+  async take(): Promise<HeldBatch | undefined> {
+    const bytes = await this.read();
+    return bytes && { bytes, release: async () => {} };
+  }
+
+  async poll(): Promise<boolean> {
+    return this.#closed || this.#batches.length > 0;
   }
 
   async flush(): Promise<void> {

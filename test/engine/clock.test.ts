@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { SystemClock, VirtualClock } from '../../src/engine/clock.ts';
 
 const stampOf = (clock: VirtualClock | SystemClock, nowNs: number) => {
-  const stamp = { seconds: 0, nanoseconds: 0 };
+  const stamp = { seconds: 0, nanoseconds: 0, uptimeSeconds: 0, uptimeNanoseconds: 0 };
   clock.stampAt(nowNs, stamp);
   return [stamp.seconds, stamp.nanoseconds];
 };

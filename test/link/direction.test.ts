@@ -26,6 +26,7 @@ function setUp(settings: Partial<LinkSettings>, seed = 1) {
   const timers = new Scheduler(SLOTS);
   const delivered: { frame: number; atNs: number }[] = [];
   const released: number[] = [];
+  const dropped: { frame: number; length: number; reason: string; released: boolean }[] = [];
   const direction = new LinkDirection(
     {
       frames,
@@ -36,6 +37,8 @@ function setUp(settings: Partial<LinkSettings>, seed = 1) {
         delivered.push({ frame, atNs });
         return undefined;
       },
+      dropped: (frame, length, reason) =>
+        void dropped.push({ frame, length, reason, released: released.includes(frame) }),
       release: (frame) => void released.push(frame),
     },
     { ...CLEAR_LINK, ...settings },
@@ -44,7 +47,7 @@ function setUp(settings: Partial<LinkSettings>, seed = 1) {
     frames.length[frame] = length;
     direction.offer(frame, nowNs);
   };
-  return { counters, timers, delivered, released, direction, offer };
+  return { counters, timers, delivered, dropped, released, direction, offer };
 }
 
 const settingsArbitrary = fc.record({
@@ -53,6 +56,19 @@ const settingsArbitrary = fc.record({
   loss: fc.double({ min: 0, max: 1, noNaN: true }),
   rateBitsPerSecond: fc.oneof(fc.constant(0), fc.integer({ min: 1_000, max: 1e9 })),
   limitBytes: fc.integer({ min: 0, max: 100_000 }),
+});
+
+describe('a frame that is dropped', () => {
+  it('is shown with its reason, before its slot is given back', () => {
+    const { dropped, released, direction, offer } = setUp({ loss: 1 });
+    offer(7, 60, 0);
+    direction.dropUnread(9, 1518, 'mtu');
+    expect(dropped).toEqual([
+      { frame: 7, length: 60, reason: 'loss', released: false },
+      { frame: 9, length: 1518, reason: 'mtu', released: false },
+    ]);
+    expect(released).toEqual([7]);
+  });
 });
 
 describe('conservation', () => {

@@ -50,7 +50,7 @@ const jobs = {
   },
 
   newTapper() {
-    const stamp = { seconds: 0, nanoseconds: 0 };
+    const stamp = { seconds: 0, nanoseconds: 0, uptimeSeconds: 0, uptimeNanoseconds: 0 };
     const frame = arena.frames + (self - 2) * 2048;
     let tapped = 0;
     while (Atomics.load(i32, stop) === 0) {

@@ -73,7 +73,7 @@ describe('frames while the last listener comes and goes', () => {
     const { arena, tappers, stopAfter } = setUp();
     const heap = new Heap(arena.heap + 4096, arena.capacity.heapBytes - 4096);
     const table = new DescriptorTable(arena, heap);
-    const attachment = { name: 'a', index: 0, generation: 0, linkType: 1, write: async () => {} };
+    const attachment = { name: 'a', index: 0, generation: 0, linkType: 1, mtu: 1500, write: async () => {} };
     const options = {
       filter: '',
       program: Program.from([]),

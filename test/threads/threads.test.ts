@@ -130,7 +130,7 @@ describe('a bpf_if under fire', () => {
     const { arena, start } = setUp(2);
     const heap = new Heap(arena.heap + 4096, arena.capacity.heapBytes - 4096);
     const table = new DescriptorTable(arena, heap);
-    const attachment = { name: 'a', index: 0, generation: 0, linkType: 1, write: async () => {} };
+    const attachment = { name: 'a', index: 0, generation: 0, linkType: 1, mtu: 1500, write: async () => {} };
     const options = {
       filter: '',
       program: Program.from([]),

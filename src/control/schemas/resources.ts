@@ -3,7 +3,7 @@
  * types are those of daemon/contract.ts, so the compiler keeps both alike.
  */
 import { z } from 'zod';
-import type { Direction } from '../../bpf/record.ts';
+import { DIRECTIONS, type Direction, TIMESTAMPS } from '../../bpf/record.ts';
 import { CAPTURE_FORMATS } from '../../capture/formats.ts';
 import type { SubscriberStatus } from '../../capture/subscriber.ts';
 import type {
@@ -100,8 +100,10 @@ export type DescriptorResource = DescriptorStatus & {
 };
 
 export const DirectionNameSchema: z.ZodType<Direction> = z
-  .enum(['in', 'out', 'inout'])
-  .describe('in: from the node; out: to the node; inout: both.');
+  .enum(DIRECTIONS)
+  .describe(
+    'in: from the node; out: to the node; inout: both; drop: what came in and was dropped; all: everything.',
+  );
 
 export const DescriptorSchema: z.ZodType<DescriptorResource> = z
   .object({
@@ -114,6 +116,17 @@ export const DescriptorSchema: z.ZodType<DescriptorResource> = z
     immediate: z.boolean().describe('Readers get frames at once (BIOCIMMEDIATE).'),
     readTimeoutMs: count('After how long readers get a buffer that is not full (BIOCSRTIMEOUT); 0 is never.'),
     bufferBytes: count('Size of each of its buffers (BIOCSBLEN).'),
+    writeFilter: z
+      .string()
+      .nullable()
+      .describe('The write filter as it was given; null for none (BIOCSETWF).'),
+    promiscuous: z
+      .boolean()
+      .describe('Frames to the node that are not for its hardware address are seen too (BIOCPROMISC).'),
+    headerComplete: z.boolean().describe('The source of a written frame is left alone (BIOCSHDRCMPLT).'),
+    feedback: z.boolean().describe('Written frames come back as input (BIOCFEEDBACK).'),
+    timestamp: z.enum(TIMESTAMPS).describe('Clock and format of time stamps (BIOCSTSTAMP).'),
+    locked: z.boolean().describe('Settings can no longer be changed (BIOCLOCK).'),
     ephemeral: z.boolean().describe('Closed by itself when its last reader leaves.'),
     owner: OwnerSchema,
     attached: z.boolean().describe('False once the interface is gone.'),
@@ -121,7 +134,11 @@ export const DescriptorSchema: z.ZodType<DescriptorResource> = z
     accepted: count('Frames the filter accepted.'),
     dropped: count('Accepted frames for which there was no room in the buffers.'),
     capturedBytes: count('Bytes captured.'),
+    storeBytes: count('Bytes of records in the store buffer.'),
+    holdBytes: count('Bytes of records in the hold buffer.'),
     written: count('Frames sent through this descriptor.'),
+    writeFiltered: count('Frames that the write filter did not let pass.'),
+    writeDropped: count('Frames that were not sent for another reason.'),
     readers: z.array(ReaderSchema).describe('Streams and files that get its frames.'),
     errors: z.array(z.string()).describe('Why capture files were given up, at most the last ten.'),
   })
