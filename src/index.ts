@@ -9,18 +9,22 @@
  * await emulator.run();
  * await emulator.close();
  */
-export { type CapturedFrame, type Direction, frames } from './bpf/record.ts';
+export { type CapturedFrame, type Direction, frames, type Timestamp } from './bpf/record.ts';
 export {
   type AttachOptions,
+  BPF_VERSION,
   BpfError,
   CONTROL_OWNER,
   DEFAULT_BUFFER_BYTES,
   DEFAULT_READ_TIMEOUT_MS,
   type DescriptorHandle,
   type DescriptorStatus,
+  type HeldBatch,
   MAX_BUFFER_BYTES,
   MIN_BUFFER_BYTES,
+  type NamedProgram,
   type Owner,
+  type ReadOptions,
 } from './bpf/types.ts';
 export { ControlClient, ControlError } from './control/client.ts';
 export type {

@@ -8,6 +8,7 @@ import { downCommand } from './commands/down.ts';
 import { dumpCommand } from './commands/dump.ts';
 import { execCommand } from './commands/exec.ts';
 import { filterCommand } from './commands/filter.ts';
+import { joinCommand } from './commands/join.ts';
 import { psCommand } from './commands/ps.ts';
 import { setCommand } from './commands/set.ts';
 import { statsCommand } from './commands/stats.ts';
@@ -21,6 +22,7 @@ const COMMANDS: readonly ((context: Context) => Command)[] = [
   psCommand,
   statsCommand,
   execCommand,
+  joinCommand,
   attachCommand,
   detachCommand,
   dumpCommand,

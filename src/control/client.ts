@@ -10,7 +10,7 @@ import type { InterfaceStatus, LinkStatus } from '../daemon/contract.ts';
 import { listLabs } from '../lab/state.ts';
 import { PROBLEM_MEDIA_TYPE, type Problem, problem } from './problem.ts';
 import type { AttachRequest, DescriptorChange, LinkChangeRequest } from './schemas/requests.ts';
-import type { DescriptorResource, LabResource, LinkChanged } from './schemas/resources.ts';
+import type { DescriptorResource, LabResource, LinkChanged, NodeResource } from './schemas/resources.ts';
 
 /** What the server refused; `problem` is its answer. */
 export class ControlError extends Error {
@@ -151,6 +151,11 @@ export class ControlClient {
 
   lab(): Promise<LabResource> {
     return this.#json('GET', '/v1/lab');
+  }
+
+  /** What a node is to be, as the lab file says. */
+  node(name: string): Promise<NodeResource> {
+    return this.#json('GET', `/v1/nodes/${encodeURIComponent(name)}`);
   }
 
   /** Asks for the lab to be taken down; resolves with the process id that is ending. */

@@ -4,6 +4,7 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fasti
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Captures } from '../capture/captures.ts';
 import type { DescriptorHandle, EmulatorControl, InterfaceStatus, LinkStatus } from '../daemon/contract.ts';
+import type { LabNode } from '../lab/model.ts';
 import { didYouMean } from '../text/suggest.ts';
 import type { Access } from './access.ts';
 import type { Ephemerals } from './ephemerals.ts';
@@ -56,6 +57,13 @@ export function findInterface({ emulator }: ControlContext, name: string): Inter
   const found = emulator.interface(name);
   if (found !== undefined) return found;
   throw notFound('interface', name, emulator.interfaces());
+}
+
+/** @throws ProblemError 404 when there is no node of that name */
+export function findNode({ emulator }: ControlContext, name: string): LabNode {
+  const found = emulator.lab.nodes.find((node) => node.name === name);
+  if (found !== undefined) return found;
+  throw notFound('node', name, emulator.lab.nodes);
 }
 
 /** @throws ProblemError 404 when there is no link of that name */

@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { check, getsockopt, SO_PEERCRED, SO_PEERGROUPS, SOL_SOCKET } from '../sys/libc.ts';
+import { fdOf } from '../sys/socket-fd.ts';
 
 /** `struct ucred`, and every group of the peer: the one in `gid` and the supplementary ones. */
 export type PeerCredentials = {
@@ -12,9 +13,6 @@ export type PeerCredentials = {
   readonly gid: number;
   readonly groups: readonly number[];
 };
-
-/** Node keeps a connection's file descriptor in a property it does not document. */
-type WithHandle = { readonly _handle?: { readonly fd?: number } | null };
 
 const UCRED_WORDS = 3;
 
@@ -26,8 +24,8 @@ const UCRED_WORDS = 3;
  */
 export function peerCredentials(socket: Socket): PeerCredentials | undefined {
   if (process.platform !== 'linux') return undefined;
-  const fd = (socket as unknown as WithHandle)._handle?.fd;
-  if (fd === undefined || fd < 0) return undefined;
+  const fd = fdOf(socket);
+  if (fd === undefined) return undefined;
   const credentials = new Int32Array(UCRED_WORDS);
   const length = Int32Array.of(credentials.byteLength);
   check(

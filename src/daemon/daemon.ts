@@ -9,6 +9,7 @@ import { createControlServer } from '../control/server.ts';
 import { readLab } from '../lab/parse.ts';
 import { serveMetrics } from '../metrics/http.ts';
 import { createMetrics } from '../metrics/metrics.ts';
+import { Joins } from './joins.ts';
 import { LabRun } from './lab-run.ts';
 
 export type DaemonOptions = {
@@ -56,14 +57,21 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   options.stop?.addEventListener('abort', stopAsked, { once: true });
   // An event of the past is not told again.
   if (options.stop?.aborted) stopAsked();
+  let joins: Joins | undefined;
   try {
     const run = await LabRun.up(
       lab,
-      { socket: options.socket, log, onFailure: (error) => stop.fail(error) },
+      {
+        socket: options.socket,
+        log,
+        onFailure: (error) => stop.fail(error),
+        onInterfaceDown: (name) => joins?.interfaceDown(name),
+      },
       stop.signal,
     );
     try {
-      await serve(run, options, log, stop);
+      joins = new Joins(run, log);
+      await serve(run, joins, options, log, stop);
     } finally {
       await run.down();
     }
@@ -78,7 +86,13 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 }
 
 /** Serves the control socket and the metrics until it is time to stop. */
-async function serve(run: LabRun, options: DaemonOptions, log: Logger, stop: Stop): Promise<void> {
+async function serve(
+  run: LabRun,
+  joins: Joins,
+  options: DaemonOptions,
+  log: Logger,
+  stop: Stop,
+): Promise<void> {
   const { emulator, captures } = run;
   const metrics = createMetrics(emulator);
   const server = createControlServer({
@@ -94,6 +108,7 @@ async function serve(run: LabRun, options: DaemonOptions, log: Logger, stop: Sto
   try {
     await server.listen(options.socket);
     try {
+      await joins.listen(options.socket, options.group);
       // Asked to stop while the socket was made: nobody may be told that the lab is up.
       stop.signal.throwIfAborted();
       run.start();
@@ -105,9 +120,12 @@ async function serve(run: LabRun, options: DaemonOptions, log: Logger, stop: Sto
         metrics: listener?.url,
       });
       await stop.requested;
+      // Nobody may join any more, and the devices are given back while the data plane can let go of them.
+      await joins.close();
       // Before the server closes, so that streams are read to their ends.
       await run.down();
     } finally {
+      await joins.close();
       await server.close();
     }
   } finally {

@@ -31,6 +31,8 @@ export type LabRunOptions = {
   readonly log: RunLog;
   /** A data plane died; the caller should take the lab down. */
   readonly onFailure: (error: Error) => void;
+  /** The device that a node had brought is gone; the interface waits for another. */
+  readonly onInterfaceDown?: (name: string) => void;
 };
 
 type Undo = {
@@ -154,7 +156,11 @@ export class LabRun {
   async #startEmulator(ports: Map<string, OpenPort>): Promise<void> {
     const { onFailure, log } = this.#options;
     const onInterfaceGone = (name: string): void => log.warn({ interface: name }, 'the device has gone');
-    const emulator = await Emulator.start(this.lab, { onFailure, onInterfaceGone, ports });
+    const onInterfaceDown = (name: string): void => {
+      log.warn({ interface: name }, 'the device that its node had brought has gone');
+      this.#options.onInterfaceDown?.(name);
+    };
+    const emulator = await Emulator.start(this.lab, { onFailure, onInterfaceGone, onInterfaceDown, ports });
     this.emulator = emulator;
     this.#onDown('stop the emulator', async () => {
       // In this order nothing captured is lost: no more frames, readers read to the end, files are completed.

@@ -16,12 +16,18 @@ import {
 
 const TUN_PATH = '/dev/net/tun';
 const TUNSETIFF = 0x400454ca;
+const TUNGETIFF = 0x800454d2;
+const TUNSETCARRIER = 0x400454e2;
 const IFF_TUN = 0x0001;
 const IFF_TAP = 0x0002;
 /** No four bytes of flags and protocol in front of each frame. */
 const IFF_NO_PI = 0x1000;
 /** Refuse to attach to a device that exists already. */
 const IFF_TUN_EXCL = 0x8000;
+/** One of several files of a device, each of which gets a part of its frames. */
+const IFF_MULTI_QUEUE = 0x0100;
+/** A struct virtio_net_hdr in front of each frame. */
+const IFF_VNET_HDR = 0x4000;
 const IFNAMSIZ = 16;
 /** `%` is refused because the kernel takes `dev%d` for a pattern, and an empty name for `tap%d`. */
 const NAME_PATTERN = /^(?!.*%)[!-~]{1,15}$/;
@@ -69,4 +75,38 @@ export function createTap(name: string, kind: 'tap' | 'tun'): number {
 
 function failed(name: string, kind: string, why: number): SystemError {
   return new SystemError('ioctl TUNSETIFF', `${kind} ${name}`, why, deviceAdvice(why));
+}
+
+/** What a file of the TUN driver is attached to. */
+export type TapDescription = {
+  /** Its name, in the network namespace it is in. */
+  readonly name: string;
+  readonly kind: 'tap' | 'tun';
+  /** Four bytes of flags and protocol in front of each frame. */
+  readonly packetInformation: boolean;
+  /** A virtio_net_hdr in front of each frame. */
+  readonly offloadHeader: boolean;
+  readonly multiQueue: boolean;
+};
+
+/**
+ * The device behind a file of the TUN driver; undefined when it has none, or has lost it. To be asked of such files
+ * only: to another driver the same request may mean something else (see received.ts).
+ */
+export function describeTap(fd: number): TapDescription | undefined {
+  const request = new Uint8Array(SIZEOF_IFREQ);
+  if (ioctl(fd, TUNGETIFF, request) === -1) return undefined;
+  const flags = new Uint16Array(request.buffer, IFNAMSIZ, 1)[0]!;
+  return {
+    name: Buffer.from(request.subarray(0, request.indexOf(0))).toString('latin1'),
+    kind: (flags & IFF_TAP) === 0 ? 'tun' : 'tap',
+    packetInformation: (flags & IFF_NO_PI) === 0,
+    offloadHeader: (flags & IFF_VNET_HDR) !== 0,
+    multiQueue: (flags & IFF_MULTI_QUEUE) !== 0,
+  };
+}
+
+/** Whether the device has a carrier, as of a cable that is plugged in. Kernels before 5.0 do not know it, and keep one. */
+export function setCarrier(fd: number, hasCarrier: boolean): void {
+  ioctl(fd, TUNSETCARRIER, Int32Array.of(hasCarrier ? 1 : 0));
 }

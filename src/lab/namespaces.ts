@@ -9,14 +9,12 @@ import {
   closeSync,
   existsSync,
   openSync,
-  readFileSync,
   readlinkSync,
   statSync,
-  writeFileSync,
 } from 'node:fs';
-import { inNamespace } from '../device/in-namespace.ts';
 import { runTool, ToolError } from '../sys/tool.ts';
-import { type Lab, type LabNode, nodesToMake } from './model.ts';
+import { configureNode, NodeError } from './configure.ts';
+import { type Lab, nodesToMake } from './model.ts';
 import { namespaceName } from './names.ts';
 import { NETNS_DIRECTORY, prepareNetnsDirectory } from './netns-directory.ts';
 import { endProcesses, endProcessesNow, type NodeProcess, processesIn } from './node-processes.ts';
@@ -35,17 +33,6 @@ export type RemovalReport = {
   /** What could not be removed. */
   readonly errors: readonly Error[];
 };
-
-/** A node could not be set up: which step failed, why, and what to do. */
-export class NodeError extends Error {
-  readonly node: string | undefined;
-
-  constructor(message: string, node?: string, cause?: unknown) {
-    super(message, { cause });
-    this.name = 'NodeError';
-    this.node = node;
-  }
-}
 
 /** The nodes' namespaces while a lab is up. */
 export class Nodes {
@@ -96,27 +83,8 @@ export class Nodes {
    * The devices must have been opened. Throws NodeError with ip's own words.
    */
   async configure(): Promise<void> {
-    const results = await Promise.allSettled(nodesToMake(this.#lab).map((node) => this.#configureNode(node)));
+    const results = await Promise.allSettled(nodesToMake(this.#lab).map((node) => configureNode(node, this.namespace(node.name))));
     for (const result of results) if (result.status === 'rejected') throw result.reason;
-  }
-
-  async #configureNode(node: LabNode): Promise<void> {
-    const namespace = this.namespace(node.name);
-    applySysctls(node, namespace);
-    const commands = configurationOf(node);
-    try {
-      await runTool('ip', ['-n', namespace.name, '-batch', '-'], {
-        attempt: `configure node ${node.name}`,
-        input: `${commands.join('\n')}\n`,
-      });
-    } catch (error) {
-      if (!(error instanceof ToolError)) throw error;
-      const line = /Command failed -:(\d+)/.exec(error.stderr)?.[1];
-      const command = line === undefined ? undefined : commands[Number(line) - 1];
-      const said = error.stderr.replace(/\s*Command failed -:\d+\s*/, '').trim();
-      const what = command === undefined ? error.message : `\`ip ${command}\`: ${said}`;
-      throw new NodeError(`configure node ${node.name}: ${what}`, node.name, error);
-    }
   }
 
   /** Ends whatever runs inside the nodes, see endProcesses(). */
@@ -143,59 +111,6 @@ export class Nodes {
     return removeNamespaces(namespaces.map(({ name }) => name));
   }
 }
-
-/** The lines for `ip -batch` that configure a node. */
-function configurationOf(node: LabNode): string[] {
-  const commands = ['link set dev lo up'];
-  for (const { device, kind, mac, mtu, addresses } of node.interfaces) {
-    const address = kind === 'tun' ? '' : `address ${mac} `;
-    commands.push(`link set dev ${device} ${address}mtu ${mtu}`);
-    for (const each of addresses) {
-      // Without nodad an IPv6 address cannot be used for the first seconds.
-      commands.push(`address add ${each} dev ${device}${each.includes(':') ? ' nodad' : ''}`);
-    }
-    commands.push(`link set dev ${device} up`);
-  }
-  for (const { to, via } of node.routes) commands.push(`route add ${to} via ${via}`);
-  return commands;
-}
-
-function applySysctls(node: LabNode, namespace: Namespace): void {
-  const settings = Object.entries({ ...HOST_SYSCTLS, ...node.sysctls });
-  inNamespace(namespace, () => {
-    for (const [name, value] of settings) {
-      // As in sysctl(8): when the first separator is a dot, dots and slashes change places.
-      const isDotted = name.search(/[./]/) === name.indexOf('.');
-      const path = isDotted ? name.replace(/[./]/g, (c) => (c === '.' ? '/' : '.')) : name;
-      try {
-        // Read first: where /proc/sys is read-only, what is already so needs no right to write.
-        if (readFileSync(`/proc/sys/${path}`, 'utf8').trim() !== value)
-          writeFileSync(`/proc/sys/${path}`, value);
-      } catch (error) {
-        const { code } = error as NodeJS.ErrnoException;
-        const advice = SYSCTL_ADVICE[code ?? ''] ?? 'see `sysctl -a` for what the kernel knows';
-        throw new NodeError(
-          `set sysctl ${name} = ${value} in node ${node.name}: ${code}; ${advice}`,
-          node.name,
-          error,
-        );
-      }
-    }
-  });
-}
-
-/**
- * What a node is unless its `sysctls` say otherwise. A new namespace inherits the machine's own settings
- * (net.core.devconf_inherit_init_net), and a lab must not depend on those.
- */
-const HOST_SYSCTLS: Readonly<Record<string, string>> = { 'net.ipv4.ip_forward': '0' };
-
-const SYSCTL_ADVICE: Readonly<Record<string, string>> = {
-  ENOENT: 'this kernel has no such setting',
-  EROFS: '/proc/sys is mounted read-only here (a container?); start the container with --privileged',
-  EINVAL: 'the kernel does not accept the value',
-  EACCES: 'the setting belongs to the whole system, or root is needed',
-};
 
 /** How many namespaces an interrupted `ip -batch` had made. */
 class PartialCreation extends Error {

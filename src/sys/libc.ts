@@ -86,6 +86,15 @@ export const setxattr: (
   length: number,
   flags: number,
 ) => number = libc.func('int setxattr(const char *, const char *, void *, size_t, int)');
+/** sendmsg(2) of the msghdr at `message`. */
+export const sendmsg: (fd: number, message: number, flags: number) => number = libc.func(
+  'long sendmsg(int, uintptr_t, int)',
+);
+
+/** recvmsg(2) into the msghdr at `message`. */
+export const recvmsg: (fd: number, message: number, flags: number) => number = libc.func(
+  'long recvmsg(int, uintptr_t, int)',
+);
 
 /** clock_gettime(2) into a timespec at `address`. */
 export const clockGettime: (clock: number, address: number) => number = libc.func(

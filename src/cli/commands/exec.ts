@@ -1,19 +1,13 @@
 /** `taplab exec`: runs a command inside a node, as if it had been started there. */
-import { spawn } from 'node:child_process';
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
-import { constants as osConstants } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { Command } from 'commander';
 import { didYouMean } from '../../text/suggest.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../errors.ts';
+import { COMMAND_NOT_FOUND, runCommand } from '../run-command.ts';
 
-/** What a shell reports for a command that was ended by a signal, plus the signal's number. */
-const SIGNAL_STATUS = 128;
 const COMMAND_NOT_EXECUTABLE = 126;
-const COMMAND_NOT_FOUND = 127;
-/** Where the programs that lead into a node come from. */
-const PACKAGES: Readonly<Record<string, string>> = { ip: 'iproute2', nsenter: 'util-linux' };
 
 export function execCommand(context: Context): Command {
   return new Command('exec')
@@ -54,7 +48,7 @@ Examples:
       const [program, ...way] = entrance(lab.name, node, lab.pid);
       // With mounts of its own the lab may have other files.
       if (program === 'ip') requireCommand(command);
-      context.exitStatus = await run(program, [...way, command, ...args]);
+      context.exitStatus = await runCommand(program, [...way, command, ...args]);
     });
 }
 
@@ -84,22 +78,4 @@ function isExecutable(path: string): boolean {
   } catch {
     return false;
   }
-}
-
-function run(program: string, args: readonly string[]): Promise<number> {
-  const child = spawn(program, args, { stdio: 'inherit' });
-  const pass = (signal: NodeJS.Signals): void => void child.kill(signal);
-  // On a terminal Ctrl-C reaches the command as well, by itself; twice would be once too often.
-  const interrupt = (signal: NodeJS.Signals): void => {
-    if (process.stdin.isTTY !== true) pass(signal);
-  };
-  process.on('SIGINT', interrupt).on('SIGQUIT', interrupt).on('SIGTERM', pass).on('SIGHUP', pass);
-  return new Promise((resolve, reject) => {
-    child.on('error', ({ code }: NodeJS.ErrnoException) => {
-      reject(new CliError(`cannot run ${program}: ${code}; install ${PACKAGES[program]}`, COMMAND_NOT_FOUND));
-    });
-    child.on('exit', (status, signal) => {
-      resolve(status ?? SIGNAL_STATUS + osConstants.signals[signal ?? 'SIGKILL']);
-    });
-  });
 }

@@ -2,8 +2,9 @@
 import { z } from 'zod';
 import { namespaceName } from '../../lab/names.ts';
 import { VERSION } from '../../package.ts';
-import { type App, type ControlContext, PROBLEMS } from '../context.ts';
-import { type LabResource, LabSchema } from '../schemas/resources.ts';
+import { type App, type ControlContext, findNode, PROBLEMS } from '../context.ts';
+import { NameParamsSchema } from '../schemas/requests.ts';
+import { type LabResource, LabSchema, type NodeResource, NodeSchema } from '../schemas/resources.ts';
 
 const ShutdownSchema: z.ZodType<{ pid: number }> = z.object({
   pid: z.number().int().describe('The process that is ending.'),
@@ -22,6 +23,19 @@ export function labRoutes(app: App, context: ControlContext): void {
     () => describeLab(context),
   );
 
+  app.get(
+    '/v1/nodes/:name',
+    {
+      schema: {
+        operationId: 'getNode',
+        summary: 'One node, with all that the lab file says of it.',
+        params: NameParamsSchema,
+        response: { 200: NodeSchema, ...PROBLEMS },
+      },
+    },
+    (request) => describeNode(context, request.params.name),
+  );
+
   app.delete(
     '/v1/lab',
     {
@@ -37,6 +51,16 @@ export function labRoutes(app: App, context: ControlContext): void {
       return reply.code(202).send({ pid: process.pid });
     },
   );
+}
+
+function describeNode(context: ControlContext, name: string): NodeResource {
+  const node = findNode(context, name);
+  const { emulator } = context;
+  return {
+    lab: emulator.lab.name,
+    node,
+    up: node.interfaces.every((each) => emulator.interface(each.name)?.up === true),
+  };
 }
 
 function describeLab({ emulator }: ControlContext): LabResource {

@@ -14,6 +14,7 @@ import type {
   LinkStatus,
   Owner,
 } from '../../daemon/contract.ts';
+import type { LabNode } from '../../lab/model.ts';
 import { DROP_REASONS, type LinkSettings } from '../../link/settings.ts';
 import type { Problem } from '../problem.ts';
 
@@ -190,6 +191,40 @@ export const LabSchema: z.ZodType<LabResource> = z
     ),
   })
   .meta({ id: 'Lab' });
+
+/** A node with all that the lab file says of it: what `taplab join` needs to know. */
+export type NodeResource = {
+  readonly lab: string;
+  readonly node: LabNode;
+  /** Whether all its interfaces have their devices. */
+  readonly up: boolean;
+};
+
+export const NodeSchema: z.ZodType<NodeResource> = z
+  .object({
+    lab: z.string().describe('Name of the lab.'),
+    up: z.boolean().describe('Whether all its interfaces have their devices; false while it has yet to join.'),
+    node: z.object({
+      name: z.string(),
+      join: z.boolean().exactOptional().describe('True when the node brings its own devices.'),
+      interfaces: z.array(
+        z.object({
+          name: z.string().describe('node:interface'),
+          node: z.string(),
+          device: z.string().describe("The device's name inside the node."),
+          kind: z.enum(['tap', 'tun', 'tuntap2', 'memory', 'pcap']),
+          addresses: z.array(z.string()).describe('Addresses with prefix length.'),
+          mac: z.string(),
+          mtu: z.number().int().describe('Bytes, without the link header.'),
+          readFile: z.string().exactOptional(),
+          writeFile: z.string().exactOptional(),
+        }),
+      ),
+      routes: z.array(z.object({ to: z.string(), via: z.string() })),
+      sysctls: z.record(z.string(), z.string()).exactOptional(),
+    }),
+  })
+  .meta({ id: 'Node' });
 
 export const ProblemSchema: z.ZodType<Problem> = z
   .object({
