@@ -108,7 +108,7 @@ async function serve(
   try {
     await server.listen(options.socket);
     try {
-      await joins.listen(options.socket, options.group);
+      await joins.listen(options.socket, options.groups?.group);
       // Asked to stop while the socket was made: nobody may be told that the lab is up.
       stop.signal.throwIfAborted();
       run.start();

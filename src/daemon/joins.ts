@@ -5,7 +5,7 @@
 import { Access } from '../control/access.ts';
 import { listenOnSocket } from '../control/listen.ts';
 import { Handover } from '../join/handover.ts';
-import { joinSocketPath } from '../join/protocol.ts';
+import { joinSocketPath } from '../lab/state.ts';
 import type { LabRun, RunLog } from './lab-run.ts';
 
 export class Joins {
@@ -22,7 +22,7 @@ export class Joins {
   async listen(controlSocket: string, group?: number): Promise<void> {
     if (!this.#run.lab.nodes.some(({ join }) => join === true)) return;
     const handover = new Handover({ emulator: this.#run.emulator, access: new Access(), log: this.#log });
-    await listenOnSocket(handover.server, joinSocketPath(controlSocket), group);
+    await listenOnSocket(handover.server, joinSocketPath(controlSocket), { group });
     this.#handover = handover;
   }
 

@@ -24,7 +24,9 @@ export class WrongDeviceError extends Error {
  */
 export function acceptDevice(fd: number, interfaceName: string, kind: 'tap' | 'tun'): void {
   const refuse = (why: string): never => {
-    throw new WrongDeviceError(`${interfaceName} is a ${kind} device, and what was handed over for it ${why}`);
+    throw new WrongDeviceError(
+      `${interfaceName} is a ${kind} device, and what was handed over for it ${why}`,
+    );
   };
   if (!isTunFile(fd)) refuse(`is ${nameOf(fd)}`);
   const found = describeTap(fd) ?? refuse('is attached to no device, or its device has been deleted');

@@ -14,7 +14,7 @@ import { acceptDevice, WrongDeviceError } from '../device/received.ts';
 import type { Lab, LabInterface, LabNode } from '../lab/model.ts';
 import { close } from '../sys/libc.ts';
 import { didYouMean } from '../text/suggest.ts';
-import { type Answer, type Hello, HELLO_TIMEOUT_MS } from './protocol.ts';
+import { type Answer, HELLO_TIMEOUT_MS, type Hello } from './protocol.ts';
 import { RefusedError, readHello } from './read-hello.ts';
 
 /** What joins need of the emulator. */
@@ -131,7 +131,9 @@ export class Handover {
     const node = lab.nodes.find((each) => each.name === name);
     if (node?.join === true) return node;
     if (node !== undefined) {
-      throw new RefusedError(`node ${name} of lab ${lab.name} is made by the emulator; give it \`join: true\``);
+      throw new RefusedError(
+        `node ${name} of lab ${lab.name} is made by the emulator; give it \`join: true\``,
+      );
     }
     const joining = lab.nodes.filter(({ join }) => join === true).map((each) => each.name);
     const hint = didYouMean(name, joining) || `; nodes that may join: ${joining.join(', ') || 'none'}`;
@@ -160,7 +162,8 @@ export class Handover {
       for (const name of connected) {
         // An interface that is not part of the lab any more has let go of its file.
         await emulator.disconnect(name).catch((error: Error & { code?: string }) => {
-          if (error.code !== 'ENXIO') log.error({ err: error, interface: name }, 'could not disconnect a device');
+          if (error.code !== 'ENXIO')
+            log.error({ err: error, interface: name }, 'could not disconnect a device');
         });
       }
       for (const { fd } of devices) close(fd);

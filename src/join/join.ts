@@ -5,9 +5,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConnectionError, type ControlClient, ControlError } from '../control/client.ts';
 import type { LabNode } from '../lab/model.ts';
+import { joinSocketPath } from '../lab/state.ts';
 import { handOver, JoinConnectionError, type Membership } from './membership.ts';
 import { NodeDevices } from './node-devices.ts';
-import { joinSocketPath } from './protocol.ts';
 import { RefusedError } from './read-hello.ts';
 
 export type JoinOptions = {

@@ -43,8 +43,3 @@ export const answerSchema: z.ZodType<Answer> = z.union([
   z.object({ joined: z.literal(true), lab: z.string(), pid: z.number() }),
   z.object({ error: z.string(), retry: z.boolean() }),
 ]);
-
-/** Where nodes join a lab with that control socket: `control.join.sock` beside `control.sock`. */
-export function joinSocketPath(controlSocket: string): string {
-  return `${controlSocket.replace(/\.sock$/, '')}.join.sock`;
-}

@@ -54,7 +54,8 @@ async function readLine(socket: Socket, fds: number[], timeoutMs: number): Promi
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
     for (let got = take(socket, buffer.subarray(length)); got; got = take(socket, buffer.subarray(length))) {
       fds.push(...got.fds);
-      if (got.truncated || fds.length > MAX_FDS) throw new RefusedError('too many open files were handed over');
+      if (got.truncated || fds.length > MAX_FDS)
+        throw new RefusedError('too many open files were handed over');
       if (got.bytes === 0) {
         if (length === 0) return undefined;
         throw new RefusedError('the connection ended in the middle of what the node says first');

@@ -15,6 +15,7 @@ import {
   ensureStateDirectory,
   isDeadSocket,
   isRunning,
+  joinSocketPath,
   type LabListing,
   type LabState,
   listLabs,
@@ -167,7 +168,14 @@ async function cleanUp(state: LabState): Promise<Leftovers> {
     const why = errors.map((error) => error.message).join('; ');
     throw new StateError(`clean up what lab ${state.lab} (pid ${state.pid}) left: ${why}`);
   }
-  const socket = state.socket !== undefined && (await isDeadSocket(state.socket)) ? state.socket : undefined;
-  if (socket !== undefined) rmSync(socket, { force: true });
-  return { pid: state.pid, namespaces, socket, processes };
+  return { pid: state.pid, namespaces, socket: await removeSockets(state.socket), processes };
+}
+
+/** Removes the control socket and that for joining, where nobody listens on them. Returns the first, if it was there. */
+async function removeSockets(control: string | undefined): Promise<string | undefined> {
+  if (control === undefined) return undefined;
+  const [isDead, isJoinDead] = [await isDeadSocket(control), await isDeadSocket(joinSocketPath(control))];
+  if (isDead) rmSync(control, { force: true });
+  if (isJoinDead) rmSync(joinSocketPath(control), { force: true });
+  return isDead ? control : undefined;
 }

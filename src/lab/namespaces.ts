@@ -5,13 +5,7 @@
  * addresses, brings them up and sets routes. remove() takes everything down, whatever state it is in.
  */
 import { spawnSync } from 'node:child_process';
-import {
-  closeSync,
-  existsSync,
-  openSync,
-  readlinkSync,
-  statSync,
-} from 'node:fs';
+import { closeSync, existsSync, openSync, readlinkSync, statSync } from 'node:fs';
 import { runTool, ToolError } from '../sys/tool.ts';
 import { configureNode, NodeError } from './configure.ts';
 import { type Lab, nodesToMake } from './model.ts';
@@ -83,7 +77,9 @@ export class Nodes {
    * The devices must have been opened. Throws NodeError with ip's own words.
    */
   async configure(): Promise<void> {
-    const results = await Promise.allSettled(nodesToMake(this.#lab).map((node) => configureNode(node, this.namespace(node.name))));
+    const results = await Promise.allSettled(
+      nodesToMake(this.#lab).map((node) => configureNode(node, this.namespace(node.name))),
+    );
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 

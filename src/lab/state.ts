@@ -64,6 +64,11 @@ export function defaultSocketPath(): string {
   return process.env.TAPLAB_SOCKET || join(stateDirectory(), 'control.sock');
 }
 
+/** Where nodes join a lab with that control socket: `control.join.sock` beside `control.sock`. */
+export function joinSocketPath(controlSocket: string): string {
+  return `${controlSocket.replace(/\.sock$/, '')}.join.sock`;
+}
+
 /**
  * Makes the state directory, mode 0755. Throws StateError when it belongs to somebody else or others may write to
  * it: what it says is removed later, so it has to be trusted.

@@ -203,7 +203,9 @@ export type NodeResource = {
 export const NodeSchema: z.ZodType<NodeResource> = z
   .object({
     lab: z.string().describe('Name of the lab.'),
-    up: z.boolean().describe('Whether all its interfaces have their devices; false while it has yet to join.'),
+    up: z
+      .boolean()
+      .describe('Whether all its interfaces have their devices; false while it has yet to join.'),
     node: z.object({
       name: z.string(),
       join: z.boolean().exactOptional().describe('True when the node brings its own devices.'),
