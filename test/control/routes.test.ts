@@ -228,6 +228,7 @@ describe('descriptions', () => {
       'getInterface',
       'getLab',
       'getLink',
+      'getNode',
       'getMetrics',
       'listDescriptors',
       'listInterfaces',
