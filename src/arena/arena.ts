@@ -11,6 +11,8 @@
  *   descriptors  one record per BPF descriptor (bpf/layout.ts)
  *   interfaces   counters and state per interface (engine/counters.ts)
  *   directions   counters per link direction (link/counters.ts)
+ *   delayErrors  one histogram per link direction (engine/histogram.ts)
+ *   workers      what each worker says of itself (engine/counters.ts)
  *   matches      one area per worker: what its compiled filters found in the frame at hand (bpf/compiled.ts)
  *   frames       one pool of frame slots per worker (engine/frame-pool.ts)
  *   heap         programs and capture buffers; the control thread allocates (arena/heap.ts)
@@ -38,6 +40,8 @@ export const BPF_IF_BYTES = 64;
 export const DESCRIPTOR_BYTES = 192;
 export const INTERFACE_BYTES = 64;
 export const DIRECTION_BYTES = 128;
+export const DELAY_ERROR_BYTES = 192;
+export const WORKER_BYTES = 256;
 
 /** What a thread needs to find its way in an arena that another thread made; goes through structured clone. */
 export type ArenaHandle = { readonly memory: WebAssembly.Memory; readonly capacity: Capacity };
@@ -71,6 +75,8 @@ export class Arena {
   readonly descriptors: number;
   readonly interfaces: number;
   readonly directions: number;
+  readonly delayErrors: number;
+  readonly workers: number;
   readonly matches: number;
   readonly frames: number;
   readonly heap: number;
@@ -89,6 +95,8 @@ export class Arena {
     this.descriptors = section(capacity.descriptors * DESCRIPTOR_BYTES);
     this.interfaces = section(capacity.interfaces * INTERFACE_BYTES);
     this.directions = section(capacity.directions * DIRECTION_BYTES);
+    this.delayErrors = section(capacity.directions * DELAY_ERROR_BYTES);
+    this.workers = section(capacity.workers * WORKER_BYTES);
     this.matches = section(capacity.workers * capacity.descriptors * MATCH_BYTES);
     this.frames = section(capacity.workers * capacity.slotsPerWorker * capacity.slotBytes);
     this.heap = section(capacity.heapBytes);
@@ -133,6 +141,16 @@ export class Arena {
   /** Index in `f64` of an interface's counters. */
   interfaceCounters(interfaceIndex: number): number {
     return (this.interfaces + interfaceIndex * INTERFACE_BYTES) >>> 3;
+  }
+
+  /** Index in `f64` of the delay errors of a link direction. */
+  delayError(direction: number): number {
+    return (this.delayErrors + direction * DELAY_ERROR_BYTES) >>> 3;
+  }
+
+  /** Index in `f64` of a worker's counters. */
+  workerCounters(worker: number): number {
+    return (this.workers + worker * WORKER_BYTES) >>> 3;
   }
 
   /** Byte offset of a worker's match area: room for one match of every descriptor. */

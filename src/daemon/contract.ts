@@ -3,6 +3,7 @@
  * types; daemon/emulator.ts implements them.
  */
 import type { AttachOptions, DescriptorHandle } from '../bpf/types.ts';
+import type { Histogram } from '../engine/histogram.ts';
 import type { Lab } from '../lab/model.ts';
 import type { DropReason, LinkSettings } from '../link/settings.ts';
 
@@ -41,6 +42,8 @@ export type DirectionStatus = {
   readonly queueFrames: number;
   /** Frames in the link now: in the queue or under way. */
   readonly inFlight: number;
+  /** How long after the moment that delay and rate asked for frames were delivered. */
+  readonly delayError: Histogram;
 };
 
 export type LinkStatus = {
@@ -48,6 +51,26 @@ export type LinkStatus = {
   readonly endpoints: readonly [string, string];
   readonly forward: DirectionStatus;
   readonly reverse: DirectionStatus;
+};
+
+/** A data-plane thread. All counts are since the lab came up. */
+export type WorkerStatus = {
+  readonly index: number;
+  /** False once it has ended; the lab is going down then. */
+  readonly alive: boolean;
+  /** Time not spent waiting for frames, deadlines and commands, up to the last time it began to wait. */
+  readonly busyNs: number;
+  /** How often it has waited. */
+  readonly iterations: number;
+  /** How late timers ran: the earliest one, each time any was due. */
+  readonly loopLag: Histogram;
+  /** Frame slots, and those that were in use when it last began to wait. */
+  readonly slots: number;
+  readonly slotsUsed: number;
+  /** Frames shown to descriptors; how many of them were timed, one in 64, and what those took together. */
+  readonly taps: number;
+  readonly timedTaps: number;
+  readonly timedTapsNs: number;
 };
 
 /** A change of a link: what is given replaces, what is not stays. */
@@ -62,6 +85,7 @@ export interface EmulatorControl {
   interfaces(): InterfaceStatus[];
   /** Undefined when there is none of that name. */
   interface(name: string): InterfaceStatus | undefined;
+  workers(): WorkerStatus[];
   links(): LinkStatus[];
   link(name: string): LinkStatus | undefined;
   /** Takes effect between two frames, for frames that arrive later; returns once the data plane has it. */
@@ -99,3 +123,4 @@ export {
   MAX_BUFFER_BYTES,
   MIN_BUFFER_BYTES,
 } from '../bpf/types.ts';
+export type { Histogram } from '../engine/histogram.ts';

@@ -18,10 +18,11 @@ import type { PlaneHost } from '../engine/host.ts';
 import { InlineHost } from '../engine/inline.ts';
 import { ThreadHost } from '../engine/threads.ts';
 import type { Lab, LabInterface, LabLink } from '../lab/model.ts';
-import type { EmulatorControl, InterfaceStatus, LinkChange, LinkStatus } from './contract.ts';
+import type { EmulatorControl, InterfaceStatus, LinkChange, LinkStatus, WorkerStatus } from './contract.ts';
 import { capacityOf } from './layout.ts';
 import { macBytes, type RegisteredInterface } from './registry.ts';
 import { type OpenPort, Topology, type TopologyEvents } from './topology.ts';
+import { workerStatus } from './workers.ts';
 
 export type { OpenPort };
 
@@ -90,6 +91,11 @@ export class Emulator implements EmulatorControl {
   interface(name: string): InterfaceStatus | undefined {
     const entry = this.#topology.registry.get(name);
     return entry && this.#interfaceStatus(entry);
+  }
+
+  workers(): WorkerStatus[] {
+    const { workers } = this.#arena.capacity;
+    return Array.from({ length: workers }, (_, index) => workerStatus(this.#arena, index));
   }
 
   links(): LinkStatus[] {

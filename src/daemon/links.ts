@@ -7,6 +7,7 @@
  */
 import type { Arena } from '../arena/arena.ts';
 import type { Command } from '../engine/commands.ts';
+import { clearHistogram, readHistogram } from '../engine/histogram.ts';
 import type { LabLink } from '../lab/model.ts';
 import {
   DELAYED_FRAMES,
@@ -19,7 +20,13 @@ import {
   QUEUE_FRAMES,
 } from '../link/counters.ts';
 import { DROP_REASONS, type DropReason, type LinkSettings } from '../link/settings.ts';
-import { type DirectionStatus, LabChangeError, type LinkChange, type LinkStatus } from './contract.ts';
+import {
+  type DirectionStatus,
+  type Histogram,
+  LabChangeError,
+  type LinkChange,
+  type LinkStatus,
+} from './contract.ts';
 
 type Side = 'forward' | 'reverse';
 
@@ -30,6 +37,8 @@ type Direction = {
   readonly to: string;
   readonly path: string;
   readonly counters: Float64Array;
+  /** What is counted of its delay errors until now. */
+  readonly delayError: () => Histogram;
   settings: LinkSettings;
 };
 
@@ -76,8 +85,20 @@ export class LinkTable {
       const index = this.#free.pop()!;
       const counters = this.#arena.directionCounters(index);
       counters.fill(0);
+      const at = this.#arena.delayError(index);
+      clearHistogram(this.#arena.f64, at);
+      const delayError = (): Histogram => readHistogram(this.#arena.f64, at);
       const path = `${name}/${side}`;
-      return { index, worker: readerOf(from), from, to, path, counters, settings: definition[side] };
+      return {
+        index,
+        worker: readerOf(from),
+        from,
+        to,
+        path,
+        counters,
+        delayError,
+        settings: definition[side],
+      };
     };
     const [first, second] = endpoints;
     const forward = direction('forward', first, second);
@@ -168,7 +189,7 @@ function linkStatus({ definition, forward, reverse }: Link): LinkStatus {
   };
 }
 
-function directionStatus({ from, to, settings, counters }: Direction): DirectionStatus {
+function directionStatus({ from, to, settings, counters, delayError }: Direction): DirectionStatus {
   const drops = Object.fromEntries(
     DROP_REASONS.map((reason) => [reason, counters[dropCounter(reason)]!]),
   ) as Record<DropReason, number>;
@@ -187,5 +208,6 @@ function directionStatus({ from, to, settings, counters }: Direction): Direction
     queueBytes: counters[QUEUE_BYTES]!,
     queueFrames: counters[QUEUE_FRAMES]!,
     inFlight: Math.max(0, offered.frames - delivered.frames - dropped),
+    delayError: delayError(),
   };
 }

@@ -1,5 +1,23 @@
-/**
- * Counters and state of one interface in the arena. RECEIVE_* are written by the worker that reads the device,
+/** What a worker says of itself, and what is counted of an interface: fields of float64 records in the arena. */
+
+/*
+ * Worker: written by that worker, read at any time by anybody, without a lock.
+ */
+/** Time not spent waiting in ppoll(2), up to the last time it began to wait. */
+export const WORKER_BUSY_NS = 0;
+/** How often it has waited. */
+export const WORKER_ITERATIONS = 1;
+/** Frame slots in use when it last began to wait. */
+export const WORKER_SLOTS_USED = 2;
+/** Frames shown to descriptors; for how many of them the time was taken, and how long those took together. */
+export const WORKER_TAPS = 3;
+export const WORKER_TIMED_TAPS = 4;
+export const WORKER_TIMED_TAPS_NS = 5;
+/** Histogram: how late the earliest timer was, each time any was due. */
+export const WORKER_LOOP_LAG = 8;
+
+/*
+ * Interface. RECEIVE_* are written by the worker that reads the device,
  * TRANSMIT_* by the worker that writes to it; read at any time by anybody, without a lock. The control thread sets
  * them to 0 when an interface is made, before any worker knows of it.
  */

@@ -18,12 +18,24 @@ import { LinkDirection } from '../link/direction.ts';
 import { createRandom } from '../link/random.ts';
 import { DROP_REASONS, type DropReason, type LinkSettings } from '../link/settings.ts';
 import type { Clock } from './clock.ts';
-import { INTERFACE_UP, RECEIVE_BYTES, RECEIVE_FRAMES, TRANSMIT_BYTES, TRANSMIT_FRAMES } from './counters.ts';
+import {
+  INTERFACE_UP,
+  RECEIVE_BYTES,
+  RECEIVE_FRAMES,
+  TRANSMIT_BYTES,
+  TRANSMIT_FRAMES,
+  WORKER_TAPS,
+  WORKER_TIMED_TAPS,
+  WORKER_TIMED_TAPS_NS,
+} from './counters.ts';
 import { FramePool } from './frame-pool.ts';
+import { observe } from './histogram.ts';
 import { Scheduler } from './scheduler.ts';
 
 /** Frames taken from one device before the others have their turn. */
 const READ_BATCH = 64;
+/** The time is taken of one tap in so many, a power of two. */
+const TIMED_TAPS = 64;
 const ETHERNET_HEADER = 14;
 const VLAN_TAG = 4;
 
@@ -110,13 +122,22 @@ export class DataPlane {
   ): void {
     const [near, far] = [this.#ports.get(from)!, this.#ports.get(to)!];
     const { pool, scheduler } = this;
+    const { f64 } = this.#arena;
+    const errors = this.#arena.delayError(direction);
     const link = new LinkDirection(
       {
         frames: pool,
         timers: scheduler.of(direction),
         counters: this.#arena.directionCounters(direction),
         random: (stage) => createRandom(seed, `${path}/${stage}`),
-        deliver: (frame) => this.#deliver(far, frame),
+        deliver: (frame, dueNs) => {
+          const reason = this.#deliver(far, frame);
+          // How long after the moment it was asked for; of a frame that the link did not hold back nothing was asked.
+          if (reason === undefined && dueNs > pool.arrivedNs[frame]!) {
+            observe(f64, errors, Math.max(0, this.#clock.nowNs() - dueNs));
+          }
+          return reason;
+        },
         dropped: (frame, length, reason) => this.#tapDropped(near.index, frame, length, reason),
         release: (frame) => pool.release(frame),
       },
@@ -259,7 +280,15 @@ export class DataPlane {
     this.#clock.stampAt(nowNs, this.#stamp);
     const offset = this.pool.offset(slot);
     const filters = this.#filters[interfaceIndex];
+    const counters = this.#arena.workerCounters(this.#worker);
+    const { f64 } = this.#arena;
+    const count = f64[counters + WORKER_TAPS]!++;
+    const timed = count % TIMED_TAPS === 0;
+    const startNs = timed ? this.#clock.nowNs() : 0;
     bpfTap(this.#arena, this.#self, interfaceIndex, offset, length, direction, this.#stamp, filters);
+    if (!timed) return;
+    f64[counters + WORKER_TIMED_TAPS]!++;
+    f64[counters + WORKER_TIMED_TAPS_NS]! += this.#clock.nowNs() - startNs;
   }
 
   /** Bytes by which a frame may exceed the MTU for its VLAN tag (IEEE 802.1Q, 802.1ad). */

@@ -18,6 +18,8 @@ export class FramePool implements FrameTable {
   /** A slot that is never lent: frames that find no other are read into it and dropped. */
   readonly scratch: number;
   readonly #start: number;
+  /** Slots that are lent. */
+  used = 0;
   /** Head of the list of free slots, through `next`; -1 when there is none. */
   #free: number;
 
@@ -37,12 +39,16 @@ export class FramePool implements FrameTable {
   /** A free slot, or -1. */
   take(): number {
     const slot = this.#free;
-    if (slot !== -1) this.#free = this.next[slot]!;
+    if (slot !== -1) {
+      this.#free = this.next[slot]!;
+      this.used++;
+    }
     return slot;
   }
 
   /** Gives a slot back. */
   release(slot: number): void {
+    this.used--;
     this.owner[slot] = NOBODY;
     this.next[slot] = this.#free;
     this.#free = slot;

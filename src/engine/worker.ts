@@ -21,8 +21,15 @@ import {
 } from '../sys/libc.ts';
 import { SystemClock } from './clock.ts';
 import { type CommandTarget, execute } from './commands.ts';
-import { INTERFACE_UP } from './counters.ts';
+import {
+  INTERFACE_UP,
+  WORKER_BUSY_NS,
+  WORKER_ITERATIONS,
+  WORKER_LOOP_LAG,
+  WORKER_SLOTS_USED,
+} from './counters.ts';
 import { DataPlane, type Port } from './data-plane.ts';
+import { observe } from './histogram.ts';
 import { takeCommands } from './mailbox.ts';
 
 export type WorkerSettings = {
@@ -89,10 +96,20 @@ class DataPlaneWorker implements CommandTarget {
   run(): void {
     // Deadlines would be met up to 50 µs late with the default slack (prctl(2)).
     prctl(PR_SET_TIMERSLACK, 1);
+    const { f64 } = this.#arena;
+    const counters = this.#arena.workerCounters(this.#worker);
+    let wokenNs = this.#clock.nowNs();
     while (this.#running) {
-      const ready = this.#wait();
+      const nowNs = this.#clock.nowNs();
+      f64[counters + WORKER_BUSY_NS]! += nowNs - wokenNs;
+      f64[counters + WORKER_ITERATIONS]!++;
+      f64[counters + WORKER_SLOTS_USED] = this.plane.pool.used;
+      const ready = this.#wait(nowNs);
+      wokenNs = this.#clock.nowNs();
+      const lagNs = wokenNs - this.plane.scheduler.nextDeadlineNs;
+      if (lagNs >= 0) observe(f64, counters + WORKER_LOOP_LAG, lagNs);
       // First what is due already: it still takes up room that frames which only now arrive may need.
-      this.plane.runDue(this.#clock.nowNs());
+      this.plane.runDue(wokenNs);
       if (ready <= 0) continue;
       this.#serve();
       this.plane.runDue(this.#clock.nowNs());
@@ -100,11 +117,11 @@ class DataPlaneWorker implements CommandTarget {
   }
 
   /** Sleeps until a device or a command is ready or a deadline has come. Returns the number of ready entries. */
-  #wait(): number {
+  #wait(nowNs: number): number {
     const deadlineNs = this.plane.scheduler.nextDeadlineNs;
     let timeout = 0;
     if (deadlineNs !== Number.POSITIVE_INFINITY) {
-      const waitNs = Math.max(0, deadlineNs - this.#clock.nowNs());
+      const waitNs = Math.max(0, deadlineNs - nowNs);
       const seconds = Math.floor(waitNs / 1e9);
       this.#timeout[0] = seconds;
       this.#timeout[2] = waitNs - seconds * 1e9;

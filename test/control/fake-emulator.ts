@@ -17,11 +17,13 @@ import {
   type DirectionStatus,
   type EmulatorControl,
   type HeldBatch,
+  type Histogram,
   type InterfaceStatus,
   type LinkChange,
   type LinkStatus,
   type NamedProgram,
   type Owner,
+  type WorkerStatus,
 } from '../../src/daemon/contract.ts';
 import type { Lab, LabInterface } from '../../src/lab/model.ts';
 import { CLEAR_LINK, type LinkSettings } from '../../src/link/settings.ts';
@@ -280,6 +282,19 @@ export class FakeEmulator implements EmulatorControl {
     ];
   }
 
+  workers(): WorkerStatus[] {
+    const counts = {
+      busyNs: 0,
+      iterations: 0,
+      slots: 16,
+      slotsUsed: 0,
+      taps: 0,
+      timedTaps: 0,
+      timedTapsNs: 0,
+    };
+    return [{ index: 0, alive: true, loopLag: noValues(), ...counts }];
+  }
+
   interfaces(): InterfaceStatus[] {
     return this.interfaceState.map((each) => ({
       ...each,
@@ -337,6 +352,11 @@ export class FakeEmulator implements EmulatorControl {
   }
 }
 
+function noValues(): Histogram {
+  const upperBoundsNs = [1e3, 1e6];
+  return { upperBoundsNs, counts: [0, 0, 0], sumNs: 0 };
+}
+
 function directionStatus(from: string, to: string, settings: LinkSettings): DirectionStatus {
   const none = { frames: 0, bytes: 0 };
   const drops = { loss: 0, queue: 0, pool: 0, mtu: 0, carrier: 0, device: 0 };
@@ -351,5 +371,6 @@ function directionStatus(from: string, to: string, settings: LinkSettings): Dire
     queueBytes: 0,
     queueFrames: 0,
     inFlight: 0,
+    delayError: noValues(),
   };
 }

@@ -18,6 +18,7 @@ function direction(from: string, to: string, frames: number, loss: number): Dire
     queueBytes: 2000,
     queueFrames: 2,
     inFlight: 3,
+    delayError: { upperBoundsNs: [], counts: [0], sumNs: 0 },
   };
 }
 

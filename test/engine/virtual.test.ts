@@ -58,6 +58,8 @@ describe('a lab on a virtual clock', () => {
       { atNs: 21e6, number: 1 },
       { atNs: 25e6, number: 5 },
     ]);
+    const { counts, sumNs } = emulator.link('ab')!.forward.delayError;
+    expect([counts[0], sumNs]).toEqual([3, 0]);
   });
 
   it('serializes at the rate: 1,000-byte frames at 8 Mbit/s leave 1 ms apart', async () => {

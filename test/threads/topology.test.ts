@@ -1,9 +1,11 @@
 /** Interfaces, links and devices that come and go under fire, with real workers. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
+import { CONTROL_OWNER } from '../../src/bpf/types.ts';
 import type { Emulator, EmulatorOptions } from '../../src/daemon/emulator.ts';
 import type { Lab } from '../../src/lab/model.ts';
 import { CLEAR_LINK } from '../../src/link/settings.ts';
+import { Program } from '../../vm/index.ts';
 import { distPath } from '../helpers/dist.ts';
 import { frameNumber, memoryInterface, numberedFrame, pairLab } from '../helpers/lab.ts';
 import { type SocketDevice, socketDevice } from '../helpers/socket-device.ts';
@@ -18,6 +20,16 @@ const cleanUp: (() => unknown)[] = [];
 afterEach(async () => {
   for (const step of cleanUp.splice(0).reverse()) await step();
 });
+
+const attachOptions = {
+  filter: '',
+  program: Program.from([]),
+  direction: 'inout',
+  immediate: true,
+  readTimeoutMs: 10,
+  bufferBytes: 65_536,
+  owner: CONTROL_OWNER,
+} as const;
 
 /** Two nodes on two workers, in real time; no device is connected. */
 async function pair(options: EmulatorOptions = {}): Promise<Emulator> {
@@ -35,6 +47,35 @@ function device(): SocketDevice {
   });
   return made;
 }
+
+describe('the workers of a running lab', () => {
+  it('count what they do: time, turns, lateness, frames shown', async () => {
+    const emulator = await pair();
+    const [a, b] = [device(), device()];
+    await emulator.connect('a:eth0', a.port);
+    await emulator.connect('b:eth0', b.port);
+    await emulator.setLink('ab', { forward: { delayNs: 2e6 } });
+    await emulator.attach('a:eth0', attachOptions);
+    const before = emulator.workers();
+    let received = 0;
+    for (let sent = 0; received < 200; await turn()) {
+      if (sent < 200 && a.send(numberedFrame(sent))) sent++;
+      while (b.receive()) received++;
+    }
+    await expect.poll(() => emulator.workers()[0]!.slotsUsed).toBe(0);
+    const [reader, other] = emulator.workers();
+    expect(reader).toMatchObject({ index: 0, alive: true, taps: 200, timedTaps: 4 });
+    expect(other).toMatchObject({ index: 1, alive: true, taps: 0, timedTaps: 0 });
+    expect(reader!.busyNs).toBeGreaterThan(before[0]!.busyNs);
+    expect(reader!.iterations).toBeGreaterThan(before[0]!.iterations);
+    expect(reader!.timedTapsNs).toBeGreaterThan(0);
+    const count = ({ counts }: { counts: readonly number[] }) => counts.reduce((sum, each) => sum + each, 0);
+    expect(count(reader!.loopLag)).toBeGreaterThan(0);
+    const { forward, reverse } = emulator.link('ab')!;
+    expect([count(forward.delayError), count(reverse.delayError)]).toEqual([200, 0]);
+    expect(forward.delayError.sumNs).toBeGreaterThan(0);
+  });
+});
 
 describe('an interface of a running lab', () => {
   it('starts without a device, and moves frames once it has one', async () => {

@@ -10,6 +10,7 @@ import type {
   Counters,
   DescriptorStatus,
   DirectionStatus,
+  Histogram,
   InterfaceStatus,
   LinkStatus,
   Owner,
@@ -51,6 +52,20 @@ const LinkSettingsSchema: z.ZodType<LinkSettings> = z
   })
   .meta({ id: 'LinkSettings' });
 
+const HistogramSchema: z.ZodType<Histogram> = z
+  .object({
+    upperBoundsNs: z
+      .array(z.number())
+      .readonly()
+      .describe('Upper bounds of the buckets, nanoseconds, ascending.'),
+    counts: z
+      .array(z.number())
+      .readonly()
+      .describe('Values in each bucket, and last those above all bounds.'),
+    sumNs: z.number().describe('Sum of all values, nanoseconds.'),
+  })
+  .meta({ id: 'Histogram' });
+
 const DirectionSchema: z.ZodType<DirectionStatus> = z
   .object({
     from: z.string().describe('node:interface whose frames this direction carries.'),
@@ -63,6 +78,9 @@ const DirectionSchema: z.ZodType<DirectionStatus> = z
     queueBytes: count('Bytes waiting in front of the rate limiter.'),
     queueFrames: count('Frames waiting in front of the rate limiter.'),
     inFlight: count('Frames in the link now: in the queue or under way.'),
+    delayError: HistogramSchema.describe(
+      'How late frames were delivered, against what delay and rate asked for.',
+    ),
   })
   .meta({ id: 'LinkDirection' });
 
