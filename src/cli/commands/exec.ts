@@ -1,7 +1,6 @@
 /** `taplab exec`: runs a command inside a node, as if it had been started there. */
-import { accessSync, constants, existsSync, statSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { Command } from 'commander';
+import { commandProblem } from '../../sys/command.ts';
 import { didYouMean } from '../../text/suggest.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../errors.ts';
@@ -58,24 +57,9 @@ Examples:
  * @throws CliError with the exit status that a shell would give
  */
 function requireCommand(command: string): void {
-  const folders = command.includes('/') ? [''] : (process.env.PATH ?? '').split(delimiter);
-  let isThere = false;
-  for (const folder of folders) {
-    const path = join(folder, command);
-    // Also not where this user may not look.
-    if (!existsSync(path)) continue;
-    isThere = true;
-    if (statSync(path).isFile() && isExecutable(path)) return;
+  const problem = commandProblem(command);
+  if (problem === 'EACCES') {
+    throw new CliError(`${command} cannot be executed: EACCES`, COMMAND_NOT_EXECUTABLE);
   }
-  if (isThere) throw new CliError(`${command} cannot be executed: EACCES`, COMMAND_NOT_EXECUTABLE);
-  throw new CliError(`command ${command} is not found`, COMMAND_NOT_FOUND);
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
+  if (problem !== undefined) throw new CliError(`command ${command} is not found`, COMMAND_NOT_FOUND);
 }
