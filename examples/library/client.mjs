@@ -3,7 +3,8 @@
 import { createHash } from 'node:crypto';
 
 const ATTEMPTS = 4;
-const PATIENCE_MS = 1_000;
+/** How long one answer may take. */
+const PATIENCE_MS = Number(process.env.PATIENCE_MS ?? 5_000);
 const [url, requests] = process.argv.slice(2);
 
 async function download(attempt = 1) {
