@@ -7,7 +7,7 @@
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { check, F_GETFL, F_SETFL, fcntl, O_NONBLOCK } from '../sys/libc.ts';
-import { describeTap } from './tap.ts';
+import { describeTap, hasPacketInformation } from './tap.ts';
 
 /** The file cannot be the device of the interface. */
 export class WrongDeviceError extends Error {
@@ -31,11 +31,13 @@ export function acceptDevice(fd: number, interfaceName: string, kind: 'tap' | 't
   if (!isTunFile(fd)) refuse(`is ${nameOf(fd)}`);
   const found = describeTap(fd) ?? refuse('is attached to no device, or its device has been deleted');
   if (found.kind !== kind) refuse(`is a ${found.kind} device`);
-  if (found.packetInformation) refuse('puts packet information before each frame: open it with IFF_NO_PI');
   if (found.offloadHeader) refuse('puts a virtio_net_hdr before each frame: open it without IFF_VNET_HDR');
   if (found.multiQueue) refuse('is one of several queues: open it without IFF_MULTI_QUEUE');
   const flags = check(fcntl(fd, F_GETFL, 0), 'fcntl F_GETFL', interfaceName);
   check(fcntl(fd, F_SETFL, flags | O_NONBLOCK), 'fcntl F_SETFL', interfaceName);
+  if (hasPacketInformation(fd, kind)) {
+    refuse('puts packet information before each frame: open it with IFF_NO_PI');
+  }
 }
 
 /** Only the TUN driver has this line in /proc/PID/fdinfo (drivers/net/tun.c, tun_chr_show_fdinfo). */

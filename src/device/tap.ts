@@ -3,6 +3,7 @@
  * The device lives as long as the descriptor is open.
  */
 import {
+  addressOf,
   close,
   errno,
   errnoName,
@@ -12,6 +13,7 @@ import {
   O_RDWR,
   open,
   SystemError,
+  write,
 } from '../sys/libc.ts';
 
 const TUN_PATH = '/dev/net/tun';
@@ -82,8 +84,6 @@ export type TapDescription = {
   /** Its name, in the network namespace it is in. */
   readonly name: string;
   readonly kind: 'tap' | 'tun';
-  /** Four bytes of flags and protocol in front of each frame. */
-  readonly packetInformation: boolean;
   /** A virtio_net_hdr in front of each frame. */
   readonly offloadHeader: boolean;
   readonly multiQueue: boolean;
@@ -100,7 +100,6 @@ export function describeTap(fd: number): TapDescription | undefined {
   return {
     name: Buffer.from(request.subarray(0, request.indexOf(0))).toString('latin1'),
     kind: (flags & IFF_TAP) === 0 ? 'tun' : 'tap',
-    packetInformation: (flags & IFF_NO_PI) === 0,
     offloadHeader: (flags & IFF_VNET_HDR) !== 0,
     multiQueue: (flags & IFF_MULTI_QUEUE) !== 0,
   };
@@ -109,4 +108,19 @@ export function describeTap(fd: number): TapDescription | undefined {
 /** Whether the device has a carrier, as of a cable that is plugged in. Kernels before 5.0 do not know it, and keep one. */
 export function setCarrier(fd: number, hasCarrier: boolean): void {
   ioctl(fd, TUNSETCARRIER, Int32Array.of(hasCarrier ? 1 : 0));
+}
+
+/** Never delivered to anybody: to no address, of a type that is for experiments (IEEE 802, 0x88b5). */
+const TAP_PROBE = Uint8Array.from([0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0x88, 0xb5]);
+/** The first byte of an IPv4 header, and nothing more. */
+const TUN_PROBE = Uint8Array.of(0x45);
+
+/**
+ * Whether a device wants four bytes of flags and protocol in front of each frame (no IFF_NO_PI). TUNGETIFF does not
+ * tell: IFF_NOFILTER has the same bit. So the shortest frame there is is written; with those bytes taken off it would be
+ * too short, which is EINVAL (drivers/net/tun.c, tun_get_user).
+ */
+export function hasPacketInformation(fd: number, kind: 'tap' | 'tun'): boolean {
+  const probe = kind === 'tap' ? TAP_PROBE : TUN_PROBE;
+  return write(fd, addressOf(probe), probe.length) === -1 && errno() === EINVAL;
 }

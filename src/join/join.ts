@@ -93,6 +93,9 @@ class Session {
     const { lab, node } = await client.node(name);
     // Not needed between now and the next time.
     client.close();
+    if (node.join !== true) {
+      throw new RefusedError(`node ${name} of lab ${lab} is made by the emulator; give it \`join: true\``);
+    }
     if (this.#devices?.fits(node) !== true) {
       this.#devices?.close();
       this.#devices = undefined;
