@@ -5,7 +5,7 @@
  *   - nothing: every frame
  *   - `@name`: the ready-made filter filters/name.bpf of this package, written for Ethernet
  *   - program text: `tcpdump -ddd`, `-dd` or `-d` output, or bpf_asm source
- *   - anything else: a pcap-filter(7) expression
+ *   - anything else: a pcap-filter(7) expression; host names are those of the system's files
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,6 +13,7 @@ import { compileFilter, FilterSyntaxError, linkTypeByNumber } from '../../vm/com
 import { type Instruction, Program, parseProgram } from '../../vm/index.ts';
 import { PACKAGE_ROOT } from '../package.ts';
 import { didYouMean } from '../text/suggest.ts';
+import { SYSTEM_NAMES } from './system-names.ts';
 
 export type ResolvedFilter = {
   /** What is shown as the descriptor's filter: the text as given, or what the program is. */
@@ -85,7 +86,7 @@ function compileExpression(expression: string, linkType: number): Program {
   if (known === undefined) {
     throw new FilterError(`expressions cannot be compiled for link type ${linkType}; give a program`);
   }
-  return compileFilter(expression, { linkType: known.name });
+  return compileFilter(expression, { linkType: known.name, resolver: SYSTEM_NAMES });
 }
 
 function asProgram(program: Program): ResolvedFilter {

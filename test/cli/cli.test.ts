@@ -104,7 +104,7 @@ describe('failures have status 1 and say what to do', () => {
     [['detach', '999'], /There is no descriptor 999/],
     [['up', '/nosuch.yaml'], /^taplab: lab file \/nosuch\.yaml does not exist$/m],
     [['up', '/tmp', '--detach'], /^taplab: lab file \/tmp is a directory/],
-    [['attach', 'client:eth0', 'host www.example.org'], /names are not resolved; give an address/],
+    [['attach', 'client:eth0', 'host www.example.org'], /it is not in \/etc\/hosts; give its address/],
     [['--socket', '/etc/passwd', 'ps'], /^taplab: \/etc\/passwd is not a socket/],
     [['--socket', `/${'x'.repeat(120)}`, 'ps'], /has 121 bytes, and unix\(7\) allows 107/],
     [['--socket', '/nonexistent/socket', 'ps'], /no taplab is listening on \/nonexistent\/socket; start one/],

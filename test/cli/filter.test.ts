@@ -10,7 +10,7 @@ import { cSource } from '../../src/cli/filter/c-source.ts';
 import { pointAt } from '../../src/cli/filter/caret.ts';
 import { summarize } from '../../src/cli/summary.ts';
 import { compileFilter } from '../../vm/compiler/index.ts';
-import { type Instruction, interpret, Program, parseProgram } from '../../vm/index.ts';
+import { type Instruction, interpret, Program, packMetadata, parseProgram } from '../../vm/index.ts';
 import { EN10MB, taplab, taplabOn, udpFrame } from './filter-helper.ts';
 
 let folder: string;
@@ -88,6 +88,18 @@ describe('compile', () => {
       return (match as (...args: number[]) => number)(64, frame.length, frame.length);
     });
     expect(verdicts).toEqual([262_144, 0]);
+  });
+
+  test('gives out a module that reads metadata at the start of the memory', async () => {
+    const args = ['filter', 'compile', 'outbound', '--dialect', 'linux', '--format', 'wasm'];
+    const memory = new WebAssembly.Memory({ initial: 1 });
+    const module = new WebAssembly.Module(new Uint8Array((await taplab(...args)).out));
+    const { match } = new WebAssembly.Instance(module, { e: { m: memory } }).exports;
+    const verdicts = [0, 4].map((packetType) => {
+      packMetadata({ packetType }, new Int32Array(memory.buffer));
+      return (match as (...args: number[]) => number)(64, 60, 60);
+    });
+    expect(verdicts).toEqual([0, 262_144]);
   });
 
   test('refuses to print a module on a terminal, and writes it to a file', async () => {
@@ -253,6 +265,13 @@ describe('explain', () => {
     expect(out.trimEnd().split('\n')).toHaveLength(compileFilter('udp port 53 or arp').length);
   });
 
+  test('names the protocols of IPv4 and IPv6 alike', async () => {
+    const out = await printed('explain', 'tcp port 80 or ip6 protochain 103');
+    expect(out.match(/is it TCP\?/g)).toHaveLength(2);
+    expect(out).toContain('is it PIM?');
+    expect(out).not.toContain('IP protocol');
+  });
+
   test('prints the commented source of a ready-made filter', async () => {
     expect(await printed('explain', '@arp')).toBe(readFileSync('filters/arp.bpf', 'utf8'));
   });
@@ -321,6 +340,18 @@ describe('check', () => {
     expect(
       (await taplab('filter', 'check', '-e', 'ether host 02:00:00:00:00:01', '--link-type', 'RAW')).status,
     ).toBe(1);
+  });
+
+  test('takes a loop, as libpcap makes of protochain, and says who does not', async () => {
+    const path = file('loop.ddd', '4\n5 0 0 1\n6 0 0 7\n5 0 0 4294967294\n6 0 0 0\n');
+    expect(await printed('check', path)).toBe(
+      `${path}: OK, 4 instructions; it jumps backwards: taplab runs it, but no kernel takes it\n`,
+    );
+    expect(JSON.parse(await printed('check', path, '--json'))).toMatchObject([
+      { ok: true, note: expect.stringContaining('backwards') },
+    ]);
+    const { status, out } = await taplab('filter', 'check', path, '--dialect', 'linux');
+    expect([status, out.toString()]).toEqual([1, expect.stringContaining('instruction 2: ')]);
   });
 
   test('prints its findings as JSON', async () => {

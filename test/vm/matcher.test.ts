@@ -1,5 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { assemble, compileWasm, createMatcher, type Engine, encodeWasm, Program } from '../../vm/index.ts';
+import {
+  assemble,
+  type CompileWasmOptions,
+  compileBatch,
+  compileFused,
+  compileWasm,
+  createMatcher,
+  type Engine,
+  encodeWasm,
+  Program,
+  parseProgram,
+} from '../../vm/index.ts';
 
 const LENGTH = assemble('ld len\nret a');
 const FIRST_BYTE = assemble('ldb [0]\nret a');
@@ -63,6 +74,25 @@ describe('compileWasm', () => {
     const memory = new WebAssembly.Memory({ initial: 1 });
     const match = compileWasm(assemble('ld [1]\nret #1'), { memory });
     expect([match(65536 - 5, 5, 5), match(65536 - 4, 4, 4), match(65536, 0, 0)]).toEqual([1, 0, 0]);
+  });
+
+  it.each([
+    ['compileWasm', compileWasm],
+    ['compileBatch', compileBatch],
+    ['compileFused', (program: Program, options: CompileWasmOptions) => compileFused([program], options)],
+  ])('%s asks where metadata lie, of a program that reads any', (_, compile) => {
+    const memory = new WebAssembly.Memory({ initial: 1 });
+    const linux = (source: string): Program => parseProgram(source, { dialect: 'linux' });
+    for (const source of [
+      'ld #mark\nret a',
+      'ld #rand\nret a',
+      'ld [x + 4]\nret a',
+      'ldh [-1048576]\nret a',
+    ]) {
+      expect(() => compile(linux(source), { memory })).toThrow(/metadataOffset/);
+      expect(compile(linux(source), { memory, metadataOffset: 0 })).toBeTypeOf('function');
+    }
+    expect(compile(linux('ldh [12]\nret a'), { memory })).toBeTypeOf('function');
   });
 
   it('compiles the longest programs', () => {

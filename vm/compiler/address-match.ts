@@ -15,7 +15,7 @@ import {
 import type { Transport } from './names.ts';
 import { TRANSPORT_NUMBERS } from './names.ts';
 import { all, any, type Predicate, type Statement, TRUE } from './predicate.ts';
-import { ipv4ProtocolIs, isFirstIpv4Fragment } from './protocol.ts';
+import { ipProtocolName, ipv4ProtocolIs, isFirstIpv4Fragment } from './protocol.ts';
 import type { Direction } from './syntax-tree.ts';
 
 /** A set of networks, told apart by family. */
@@ -183,7 +183,7 @@ export function ipv6PortIn(
   const destination = load(context, networkHeader(context, 42), 2, 'destination port');
   return all(
     linkProtocolIs(context, ETHERTYPE_IP6),
-    oneOf(context, next, protocols, (number) => `is it IP protocol ${number}?`),
+    oneOf(context, next, protocols, (number) => `is it ${ipProtocolName(number)}?`),
     portFieldIn(context, ranges, direction, source, destination),
   );
 }

@@ -43,6 +43,8 @@ export class Context {
   linkHeaderOptional = false;
   /** The primitive being lowered. */
   span: Span = { start: 0, end: 0 };
+  /** Its number or name, when it has one. */
+  argumentSpan: Span | undefined;
   #tunnelRegisters = 0;
 
   constructor(settings: Settings) {
@@ -76,6 +78,11 @@ export class Context {
   /** Throws at the primitive being lowered. */
   fail(message: string): never {
     throw new FilterSyntaxError(this.span.start, message);
+  }
+
+  /** Throws at the number or name of the primitive being lowered. */
+  failAtArgument(message: string): never {
+    throw new FilterSyntaxError((this.argumentSpan ?? this.span).start, message);
   }
 }
 

@@ -264,7 +264,7 @@ export function llcIs(context: Context, type: string | undefined): Predicate {
   if (type === undefined) return isLlc;
   const bits = Object.hasOwn(LLC_TYPES, type) ? LLC_TYPES[type] : undefined;
   if (bits === undefined) {
-    return context.fail(
+    return context.failAtArgument(
       `unknown LLC type '${type.slice(0, 40)}': use one of ${Object.keys(LLC_TYPES).join(', ')}`,
     );
   }

@@ -116,6 +116,7 @@ function gatherable(operator: 'and' | 'or', operand: Condition): Match | undefin
 function lowerSimple(context: Context, condition: Condition): Predicate {
   const { start, end } = condition;
   context.span = { start, end };
+  context.argumentSpan = 'argumentSpan' in condition ? condition.argumentSpan : undefined;
   switch (condition.kind) {
     case 'chain':
       return lower(context, condition);
@@ -221,7 +222,7 @@ function lowerPrimitive(context: Context, name: PrimitiveName, argument: number 
 }
 
 function lowerByte(context: Context, { index, operator, value }: Condition & { kind: 'byte' }): Predicate {
-  if (value > 255) context.fail(`the value ${value} does not fit in a byte`);
+  if (value > 255) context.failAtArgument(`the value ${value} does not fit in a byte`);
   const byte = load(context, shift(context.linkHeader, index), 1, `byte ${index}`);
   switch (operator) {
     case '=':

@@ -14,7 +14,7 @@ import { etherAddressIs } from './link-layer.ts';
 import { describeValue, type Match, misapplied } from './match-common.ts';
 import { lowerPorts, lowerProtocols } from './match-number.ts';
 import { all, any, not, type Predicate } from './predicate.ts';
-import { resolveEther, resolveHost, resolveNetwork } from './resolver.ts';
+import { resolveEther, resolveHost, resolveNetwork, whyUnknown } from './resolver.ts';
 import type { Qualifiers, Value } from './syntax-tree.ts';
 
 /** Matches of equal key may be tested together. */
@@ -81,7 +81,8 @@ function networkByName(context: Context, { qualifiers, value }: Match, takesIpv4
   if (!takesIpv4) misapplied(context, qualifiers, describeValue(value));
   const network = resolveNetwork(context.settings.resolver, value.text);
   return (
-    network ?? context.fail(`unknown network ${quote(value.text)}: networks are resolved only by a resolver`)
+    network ??
+    context.fail(`unknown network ${quote(value.text)}: ${whyUnknown(context.settings.resolver, 'network')}`)
   );
 }
 
@@ -109,7 +110,7 @@ function collectHost(
 function hostHint(context: Context, name: string): string {
   const dotless = /^[A-Za-z]+$/.test(name) ? suggestion(name, ['port', 'host', 'proto']) : '';
   if (dotless !== '') return dotless;
-  return context.settings.resolver.host === undefined ? ': names are not resolved; give an address' : '';
+  return `: ${whyUnknown(context.settings.resolver, 'host')}`;
 }
 
 function ipv4Network(
@@ -162,6 +163,7 @@ function requireEthernet(context: Context, what: string): void {
 
 function lowerEtherHost(context: Context, { qualifiers, value, start, end }: Match): Predicate {
   context.span = { start, end };
+  context.argumentSpan = value;
   if (qualifiers.type === 'net' || (value.kind !== 'mac' && value.kind !== 'name')) {
     misapplied(context, qualifiers, describeValue(value));
   }
@@ -169,8 +171,8 @@ function lowerEtherHost(context: Context, { qualifiers, value, start, end }: Mat
   const address =
     value.kind === 'mac' ? parseMac(value.text) : resolveEther(context.settings.resolver, value.text);
   if (address === undefined) {
-    return context.fail(
-      `unknown Ethernet host ${quote(value.text)}: such names are resolved only by a resolver`,
+    return context.failAtArgument(
+      `unknown Ethernet host ${quote(value.text)}: ${whyUnknown(context.settings.resolver, 'ether')}`,
     );
   }
   return etherAddressIs(context, address, qualifiers.direction);
@@ -178,12 +180,13 @@ function lowerEtherHost(context: Context, { qualifiers, value, start, end }: Mat
 
 function lowerDecnetHost(context: Context, { qualifiers, value, start, end }: Match): Predicate {
   context.span = { start, end };
+  context.argumentSpan = value;
   if (qualifiers.type === 'net' || value.kind !== 'ipv4' || value.text !== value.address) {
     misapplied(context, qualifiers, describeValue(value), ': use AREA.NODE');
   }
   const [area, node, ...rest] = value.text.split('.').map(Number);
   if (area! > 63 || node! > 1023 || rest.length > 0) {
-    context.fail(`${quote(value.text)} is not a DECnet address: AREA is up to 63, NODE up to 1023`);
+    context.failAtArgument(`${quote(value.text)} is not a DECnet address: AREA is up to 63, NODE up to 1023`);
   }
   return decnetAddressIs(context, area! * 1024 + node!, qualifiers.direction);
 }
@@ -191,6 +194,7 @@ function lowerDecnetHost(context: Context, { qualifiers, value, start, end }: Ma
 /** Passed on by a router: its Ethernet address, but none of its IPv4 addresses. */
 function lowerGateway(context: Context, { qualifiers, value, start, end }: Match): Predicate {
   context.span = { start, end };
+  context.argumentSpan = value;
   const { protocol } = qualifiers;
   if (value.kind !== 'name')
     misapplied(context, qualifiers, describeValue(value), ': a gateway is given by name');
@@ -202,12 +206,13 @@ function lowerGateway(context: Context, { qualifiers, value, start, end }: Match
   const { resolver } = context.settings;
   const address = resolveEther(resolver, value.text);
   if (address === undefined) {
-    return context.fail(
-      `unknown Ethernet host ${quote(value.text)}: such names are resolved only by a resolver`,
+    return context.failAtArgument(
+      `unknown Ethernet host ${quote(value.text)}: ${whyUnknown(context.settings.resolver, 'ether')}`,
     );
   }
   const ipv4 = resolveHost(resolver, value.text).ipv4.map((host) => ({ value: host, mask: 0xffffffff }));
-  if (ipv4.length === 0) return context.fail(`the gateway ${quote(value.text)} has no IPv4 address`);
+  if (ipv4.length === 0)
+    return context.failAtArgument(`the gateway ${quote(value.text)} has no IPv4 address`);
   const hosts = addressIn(context, { ipv4, ipv6: [] }, protocol as AddressProtocol | undefined, undefined);
   return all(etherAddressIs(context, address, undefined), not(hosts));
 }

@@ -1,5 +1,6 @@
 /** Parses the primitives that are a word and perhaps a number: `vlan 5`, `less 64`, `byte 9 = 6`, `llc xid`. */
 
+import type { Span } from './errors.ts';
 import type { Condition, PrimitiveName } from './syntax-tree.ts';
 import type { TokenStream } from './token-stream.ts';
 
@@ -16,6 +17,7 @@ export function parseNamedPrimitive(stream: TokenStream, start: number): Conditi
   if (word === 'byte') return parseByteTest(stream, start);
   if (word === 'llc') return parseLlc(stream, start);
   const name = word as PrimitiveName;
+  const argumentStart = stream.afterNext.start;
   let argument: number | undefined;
   if (WITH_NUMBER.has(word)) {
     stream.advance();
@@ -28,7 +30,8 @@ export function parseNamedPrimitive(stream: TokenStream, start: number): Conditi
   } else {
     return stream.fail('a filter primitive');
   }
-  return { kind: 'primitive', name, argument, ...stream.spanFrom(start) };
+  const argumentSpan = argument === undefined ? undefined : stream.spanFrom(argumentStart);
+  return { kind: 'primitive', name, argument, argumentSpan, ...stream.spanFrom(start) };
 }
 
 /** `5` or `(5)`, when that is what follows. */
@@ -52,8 +55,10 @@ function parseByteTest(stream: TokenStream, start: number): Condition {
   if (!Object.hasOwn(BYTE_OPERATORS, spelling)) return stream.fail("one of '=', '<', '>', '&', '|'");
   stream.advance();
   const operator = BYTE_OPERATORS[spelling as keyof typeof BYTE_OPERATORS];
+  const valueStart = stream.next.start;
   const value = stream.expectNumber('a number to compare the byte with');
-  return { kind: 'byte', index, operator, value, ...stream.spanFrom(start) };
+  const argumentSpan = stream.spanFrom(valueStart);
+  return { kind: 'byte', index, operator, value, argumentSpan, ...stream.spanFrom(start) };
 }
 
 /** `llc`, or `llc` and a frame type. */
@@ -61,9 +66,11 @@ function parseLlc(stream: TokenStream, start: number): Condition {
   stream.advance();
   const token = stream.next;
   let type: string | undefined;
+  let argumentSpan: Span | undefined;
   if (token.kind === 'name' || stream.isWord('rnr')) {
     stream.advance();
     type = token.text.toLowerCase();
+    argumentSpan = stream.spanFrom(token.start);
   }
-  return { kind: 'llc', type, ...stream.spanFrom(start) };
+  return { kind: 'llc', type, argumentSpan, ...stream.spanFrom(start) };
 }

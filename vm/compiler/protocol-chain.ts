@@ -21,6 +21,7 @@ import type { Context } from './context.ts';
 import { equals, indexTransport, load, loadIndexed, networkHeader, oneOf, statement } from './emit.ts';
 import { ETHERTYPE_IP, ETHERTYPE_IP6, linkProtocolIs } from './link-layer.ts';
 import { all, any, type Predicate, type Statement } from './predicate.ts';
+import { ipProtocolName } from './protocol.ts';
 
 /** Headers between the IP header and the one looked for; over IPv4 only AH can be one. */
 export const MAX_EXTENSION_HEADERS = 8;
@@ -95,7 +96,7 @@ class HeaderChain {
   }
 
   isOneOf(numbers: readonly number[]): Predicate {
-    return oneOf(this.#context, this.#current(), numbers, (number) => `is it IP protocol ${number}?`);
+    return oneOf(this.#context, this.#current(), numbers, (number) => `is it ${ipProtocolName(number)}?`);
   }
 
   /** Steps to the next header; false when this header has none that can be followed. */

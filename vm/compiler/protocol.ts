@@ -115,9 +115,11 @@ export function ipv6ProtocolIs(context: Context, numbers: readonly number[]): Pr
 
 const IP_PROTOCOL_NAMES: Readonly<Record<number, string>> = {
   ...{ 1: 'ICMP', 2: 'IGMP', 6: 'TCP', 17: 'UDP', 47: 'GRE', 50: 'ESP', 51: 'AH', 58: 'ICMPv6', 132: 'SCTP' },
+  ...{ 9: 'IGRP', 103: 'PIM', 112: 'VRRP or CARP' },
 };
 
-function ipProtocolName(number: number): string {
+/** An IP protocol as comments name it. */
+export function ipProtocolName(number: number): string {
   return IP_PROTOCOL_NAMES[number] ?? `IP protocol ${number}`;
 }
 

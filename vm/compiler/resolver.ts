@@ -25,7 +25,21 @@ export type Resolver = {
   readonly service?: (name: string) => ServicePorts | undefined;
   /** An IP protocol number, as in protocols(5). */
   readonly protocol?: (name: string) => number | undefined;
+  /** Where names were looked for, as `/etc/hosts`: for the message when one is not known. */
+  readonly searched?: {
+    readonly host?: string | undefined;
+    readonly ether?: string | undefined;
+    readonly network?: string | undefined;
+  };
 };
+
+/** Why a name is not known, for messages: where it was looked for, or that nobody looks names up. */
+export function whyUnknown({ searched }: Resolver, kind: 'host' | 'ether' | 'network'): string {
+  const places = searched?.[kind];
+  return places === undefined
+    ? 'names are not resolved; give an address'
+    : `it is not in ${places}; give its address`;
+}
 
 export type HostAddresses = {
   readonly ipv4: readonly number[];

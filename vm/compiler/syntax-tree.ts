@@ -86,14 +86,20 @@ export type Condition = Span &
         readonly name: 'broadcast' | 'multicast';
         readonly protocol: Protocol | undefined;
       }
-    | { readonly kind: 'primitive'; readonly name: PrimitiveName; readonly argument: number | undefined }
+    | {
+        readonly kind: 'primitive';
+        readonly name: PrimitiveName;
+        readonly argument: number | undefined;
+        readonly argumentSpan: Span | undefined;
+      }
     | {
         readonly kind: 'byte';
         readonly index: number;
         readonly operator: '=' | '<' | '>' | '&' | '|';
         readonly value: number;
+        readonly argumentSpan: Span;
       }
-    | { readonly kind: 'llc'; readonly type: string | undefined }
+    | { readonly kind: 'llc'; readonly type: string | undefined; readonly argumentSpan: Span | undefined }
   );
 
 const TUNNELS: ReadonlySet<string> = new Set([

@@ -20,7 +20,7 @@ const VLAN_TAG_LENGTH = 4;
 
 /** Throws unless `value` fits its field. */
 function limit(context: Context, what: string, value: number, maximum: number): void {
-  if (value > maximum) context.fail(`${what} ${value} is greater than ${maximum}`);
+  if (value > maximum) context.failAtArgument(`${what} ${value} is greater than ${maximum}`);
 }
 
 /**

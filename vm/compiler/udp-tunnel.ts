@@ -83,7 +83,7 @@ function networkIdentifierIs(
   field: (bytes: number, size: 1 | 4, note: string) => Statement[],
 ): Predicate {
   if (identifier === undefined) return TRUE;
-  if (identifier > 0xffffff) context.fail(`the VNI ${identifier} is greater than ${0xffffff}`);
+  if (identifier > 0xffffff) context.failAtArgument(`the VNI ${identifier} is greater than ${0xffffff}`);
   const loaded = field(4, 4, 'virtual network identifier');
   return equalsMasked(context, loaded, identifier * 0x100, 0xffffff00, `is it VNI ${identifier}?`);
 }

@@ -25,8 +25,8 @@ Examples:
   $ taplab filter bench tcp port 80
   $ taplab filter bench 'host 198.18.0.1 and tcp[tcpflags] & tcp-syn != 0' --json`,
     )
-    .action((words: string[], { json }: { json?: true }) => {
-      const source = readFilter(words);
+    .action(async (words: string[], { json }: { json?: true }) => {
+      const source = await readFilter(words);
       const result = benchFilter(() => compileSource(source, LINK_TYPES.EN10MB));
       if (json) terminal.printJson({ filter: source.name, ...result });
       else print(terminal, source.name, result);

@@ -27,7 +27,9 @@ export function filterCompileCommand(context: Context): Command {
       `${FILTER_HELP}
 
 The module of --format wasm imports a memory as e.m and exports match(offset, wireLength, bufferLength), which
-returns the bytes to keep of the packet at offset, 0 to reject it.
+returns the bytes to keep of the packet at offset, 0 to reject it. One of dialect linux reads the packet's metadata at 0.
+
+Host names are those of /etc/hosts and DNS, of \`ether host\` and \`gateway\` those of /etc/ethers.
 
 Examples:
   $ taplab filter compile tcp port 80 -o http.bpf
@@ -35,8 +37,8 @@ Examples:
   $ iptables -A INPUT -m bpf --bytecode "$(taplab filter compile udp port 53 \\
       --link-type RAW --dialect linux --format ddd | paste -sd,)" -j DROP`,
     )
-    .action((words: string[], options: Options) => {
-      const source = readFilter(words);
+    .action(async (words: string[], options: Options) => {
+      const source = await readFilter(words);
       const settings = settingsFor(source, options);
       const linkType = linkTypeOf(options);
       const compiled: CompiledFilter = {

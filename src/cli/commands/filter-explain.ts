@@ -25,13 +25,13 @@ Examples:
   $ taplab filter explain vlan and ip --no-optimize
   $ taplab filter explain @tcp-syn`,
     )
-    .action((words: string[], options: CompileOptions) => {
-      context.terminal.out.write(explanation(readFilter(words), options));
+    .action(async (words: string[], options: CompileOptions) => {
+      context.terminal.out.write(explanation(await readFilter(words), options));
     });
 }
 
 function explanation(source: FilterSource, options: CompileOptions): string {
-  const { text, name } = source;
+  const { text, name, resolver } = source;
   if (source.kind === 'program') {
     throw new CliError(
       `${name} is a program, and nothing says what its instructions are for; \`taplab filter compile --format d\` lists it`,
@@ -44,7 +44,7 @@ function explanation(source: FilterSource, options: CompileOptions): string {
     return readFileSync(join(PACKAGE_ROOT, 'filters', `${text.slice(1)}.bpf`), 'utf8');
   }
   try {
-    return explain(text, { ...settings, linkType: linkType.name });
+    return explain(text, { ...settings, linkType: linkType.name, resolver });
   } catch (error) {
     throw asExpressionError(error, text, settings.dialect);
   }

@@ -69,7 +69,7 @@ Examples:
       const path = words.at(-1)!;
       requireOrder(words, path);
       requireOneUseOfStdout(options);
-      const source = readFilter(words.slice(0, -1));
+      const source = await readFilter(words.slice(0, -1));
       requireFilter(source, options.dialect);
       const input = await openCapture(path);
       await run(context, source, input, options);

@@ -11,6 +11,7 @@ import {
 import { CliError } from '../errors.ts';
 import { plural } from '../format.ts';
 import { pointAt } from './caret.ts';
+import { resolverFor } from './host-lookup.ts';
 import { advice, readyProgram } from './source.ts';
 
 /** One thing that was checked. Where it is bad, `reason` says why, and the other members where, as far as is known. */
@@ -21,6 +22,8 @@ export type Finding = {
   readonly ok: boolean;
   /** Number of instructions of a good one. */
   readonly instructions?: number;
+  /** Of a good one that not everybody takes: who does not. */
+  readonly note?: string;
   /** Of the text, from 1. */
   readonly line?: number;
   readonly column?: number;
@@ -35,6 +38,7 @@ export type CheckRules = { readonly linkType: LinkType; readonly dialect: Dialec
 const MAX_PROGRAM_BYTES = 1_000_000;
 const ETHERNET = 1;
 const STDIN = '-';
+const BACKWARD_JUMPS = 'it jumps backwards: taplab runs it, but no kernel takes it';
 
 /** Checks a file, standard input as `-`, or a ready-made filter as `@name`. */
 export async function checkFile(path: string, { dialect }: CheckRules): Promise<Finding> {
@@ -42,7 +46,8 @@ export async function checkFile(path: string, { dialect }: CheckRules): Promise<
     if (path.startsWith('@')) return readyProgram(path, ETHERNET, dialect);
     const text = await readText(path);
     try {
-      return parseProgram(text, { dialect });
+      // What libpcap makes of `protochain` goes back.
+      return parseProgram(text, { dialect, backwardJumps: dialect === 'bsd' });
     } catch (error) {
       if (!(error instanceof ProgramSyntaxError)) throw error;
       const { line, column } = error;
@@ -56,16 +61,20 @@ export async function checkExpression(
   expression: string,
   { linkType, dialect }: CheckRules,
 ): Promise<Finding> {
-  return finding(expression, 'expression', () =>
-    compileFilter(expression, { linkType: linkType.name, dialect }),
-  );
+  return finding(expression, 'expression', async () => {
+    const resolver = await resolverFor(expression);
+    return compileFilter(expression, { linkType: linkType.name, dialect, resolver });
+  });
 }
 
 /** A finding as lines for people; files as editors and terminals make links of. */
 export function describeFinding(found: Finding): string {
   const { subject, kind, ok, line, column, pc, reason } = found;
   const name = kind === 'file' ? subject : `'${subject.replace(/\p{Cc}/gu, ' ')}'`;
-  if (ok) return `${name}: OK, ${plural(found.instructions ?? 0, 'instruction')}`;
+  if (ok) {
+    const note = found.note === undefined ? '' : `; ${found.note}`;
+    return `${name}: OK, ${plural(found.instructions ?? 0, 'instruction')}${note}`;
+  }
   const place = line === undefined ? '' : kind === 'file' ? `:${line}:${column}` : `:${column}`;
   const instruction = pc === undefined ? '' : `instruction ${pc}: `;
   const caret = kind === 'expression' && column !== undefined ? `\n${pointAt(subject, column - 1)}` : '';
@@ -78,7 +87,14 @@ async function finding(
   program: () => Program | Promise<Program>,
 ): Promise<Finding> {
   try {
-    return { subject, kind, ok: true, instructions: (await program()).length };
+    const { length, hasBackwardJumps } = await program();
+    return {
+      subject,
+      kind,
+      ok: true,
+      instructions: length,
+      ...(hasBackwardJumps && { note: BACKWARD_JUMPS }),
+    };
   } catch (error) {
     return { subject, kind, ok: false, ...problem(error) };
   }

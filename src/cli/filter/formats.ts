@@ -34,7 +34,8 @@ export function render(compiled: CompiledFilter, format: ProgramFormat): string 
         instructions: program.instructions,
       })}\n`;
     case 'wasm':
-      return encodeWasm(program, { shared: false });
+      // The help of `filter compile` says where metadata lie.
+      return encodeWasm(program, { shared: false, metadataOffset: 0 });
     case 'c':
       return cSource(compiled);
   }

@@ -13,17 +13,21 @@ import {
   Program,
   ProgramSyntaxError,
   parseProgram,
+  type Resolver,
 } from '../../../vm/index.ts';
 import { FilterError, filterProblem, looksLikeProgram, resolveFilter } from '../../control/filter.ts';
 import { filterBody } from '../arguments.ts';
 import { CliError } from '../errors.ts';
 import { pointAt } from './caret.ts';
+import { resolverFor } from './host-lookup.ts';
 
 /** A FILTER as it was given: `text` is the expression, `@name`, or the text of a program; `name` is for messages. */
 export type FilterSource = {
   readonly kind: 'expression' | 'ready' | 'program';
   readonly text: string;
   readonly name: string;
+  /** What names in it mean. */
+  readonly resolver?: Resolver;
 };
 
 /** How an expression is compiled; the validator's rules (`dialect`) hold for programs as well. */
@@ -36,15 +40,15 @@ export type CompileSettings = {
 
 const ETHERNET = 1;
 
-/** The FILTER that words of the command line give. Throws CliError for a file that cannot be used. */
-export function readFilter(words: readonly string[]): FilterSource {
+/** The FILTER that words of the command line give. Rejects with CliError for a file that cannot be used. */
+export async function readFilter(words: readonly string[]): Promise<FilterSource> {
   const { filter, program } = filterBody(words);
   if (typeof program === 'string') return { kind: 'program', text: program, name: words.join(' ').trim() };
   const text = String(filter);
   if (text.startsWith('@')) return { kind: 'ready', text, name: text };
   // White space alone is the expression that accepts everything.
   if (text !== '' && looksLikeProgram(text)) return { kind: 'program', text, name: 'the program' };
-  return { kind: 'expression', text, name: text };
+  return { kind: 'expression', text, name: text, resolver: await resolverFor(text) };
 }
 
 /**
@@ -59,7 +63,7 @@ export function compileSource(
 ): Program {
   switch (source.kind) {
     case 'expression':
-      return compileExpression(source.text, linkType, settings);
+      return compileExpression(source, linkType, settings);
     case 'ready':
       return readyProgram(source.text, linkType.number, settings.dialect);
     case 'program':
@@ -104,11 +108,15 @@ function invalid(name: string, { pc, reason }: InvalidProgramError): string {
   return `${name}: instruction ${pc}: ${reason}`;
 }
 
-function compileExpression(expression: string, linkType: LinkType, settings: CompileSettings): Program {
+function compileExpression(
+  { text, resolver }: FilterSource,
+  linkType: LinkType,
+  settings: CompileSettings,
+): Program {
   try {
-    return compileFilter(expression, { ...settings, linkType: linkType.name });
+    return compileFilter(text, { ...settings, linkType: linkType.name, resolver });
   } catch (error) {
-    throw asExpressionError(error, expression, settings.dialect);
+    throw asExpressionError(error, text, settings.dialect);
   }
 }
 

@@ -60,10 +60,10 @@ const rows: readonly (readonly [expression: string, position: number, message: R
   ['port 4294967296', 5, /'4294967296' does not fit in 32 bits/],
   ['port 08', 5, /'08' starts with 0, so it is octal/],
   ['ip proto 256', 9, /the protocol number 256 is greater than 255/],
-  ['vlan 4096', 0, /the VLAN identifier 4096 is greater than 4095/],
-  ['mpls 1048576', 0, /the MPLS label 1048576 is greater than 1048575/],
-  ['byte 1 = 256', 0, /the value 256 does not fit in a byte/],
-  ['llc foo', 0, /unknown LLC type 'foo': use one of i, s, u/],
+  ['vlan 4096', 5, /the VLAN identifier 4096 is greater than 4095/],
+  ['mpls 1048576', 5, /the MPLS label 1048576 is greater than 1048575/],
+  ['byte 1 = 256', 9, /the value 256 does not fit in a byte/],
+  ['llc foo', 4, /unknown LLC type 'foo': use one of i, s, u/],
   ['ip[0] / 0 = 1', 8, /'\/ 0' divides by zero/],
   ['ip[0] % (3 - 3) = 1', 9, /'% 0' divides by zero/],
   ['ip[0] << 32 = 1', 9, /'<< 32' shifts by more than 31 bits/],
@@ -81,6 +81,12 @@ const rows: readonly (readonly [expression: string, position: number, message: R
   ['ah[0] = 1', 0, /the data of 'ah' cannot be read with an index/],
   ['udp port ssh', 9, /the service 'ssh' has no udp port/],
   ['host example.org', 5, /unknown host 'example.org': names are not resolved; give an address/],
+  ['tcp or ether host foo', 18, /unknown Ethernet host 'foo': names are not resolved/],
+  ['gateway foo', 8, /unknown Ethernet host 'foo'/],
+  ['net example', 4, /unknown network 'example': names are not resolved/],
+  ['decnet host 64.1', 12, /'64.1' is not a DECnet address/],
+  ['vxlan 16777216', 6, /the VNI 16777216 is greater than 16777215/],
+  ['vlan (4096)', 5, /the VLAN identifier 4096/],
   ['mpls and arp', 9, /after mpls only IPv4 and IPv6 can be told apart/],
   ['mpls and vlan', 9, /'vlan' cannot be recognised after 'mpls'/],
   ['ip broadcast', 0, /'ip broadcast' needs the netmask/],
@@ -142,7 +148,7 @@ describe('bad input meets a limit', () => {
     const error = errorOf(expression);
     expect(error.message).toMatch(message);
     expect(error.message.length).toBeLessThan(300);
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(performance.now() - started).toBeLessThan(20_000);
   });
 
   test('what is long but harmless compiles', () => {
