@@ -13,7 +13,7 @@ import { setImmediate as eventLoopTurn } from 'node:timers/promises';
 import { RECORD_HEADER } from '../bpf/record.ts';
 import type { DescriptorHandle } from '../bpf/types.ts';
 import { openCaptureFile } from './capture-file.ts';
-import { type CaptureFormat, encoder } from './formats.ts';
+import { type CaptureFormat, type CaptureMeta, type Encoder, encoder } from './formats.ts';
 import { Subscriber, type SubscriberStatus } from './subscriber.ts';
 
 /** What may wait for a slow reader before it loses frames. */
@@ -47,6 +47,7 @@ export type Subscription = {
 export class Capture {
   readonly #handle: DescriptorHandle;
   readonly #application: string;
+  readonly #link: string | undefined;
   readonly #subscribers = new Set<Subscriber>();
   readonly #idleListeners = new Set<() => void>();
   readonly #errorListeners = new Set<(error: Error) => void>();
@@ -57,9 +58,23 @@ export class Capture {
   /** A batch that was read when nobody listened any more. */
   #kept: Uint8Array | undefined;
 
-  constructor(handle: DescriptorHandle, application: string) {
+  /** @param link the link that carries the frames of the descriptor's interface */
+  constructor(handle: DescriptorHandle, application: string, link?: string) {
     this.#handle = handle;
     this.#application = application;
+    this.#link = link;
+  }
+
+  /** What a reader that begins now is told about the descriptor. */
+  get meta(): CaptureMeta {
+    const { filter, linkType } = this.#handle.status();
+    return {
+      application: this.#application,
+      interface: this.#handle.interface,
+      linkType,
+      filter,
+      ...(this.#link !== undefined && { link: this.#link }),
+    };
   }
 
   /** Adds listeners; there may be several, as the server and the lab both have an interest. */
@@ -74,7 +89,21 @@ export class Capture {
    * the reader loses batches. A descriptor that has ended gives header, trailer and end.
    */
   subscribe(format: CaptureFormat, sink: Writable, options: { limitBytes?: number } = {}): Subscription {
-    return this.#add(format, sink, options.limitBytes ?? DEFAULT_LIMIT_BYTES);
+    return this.#add(format, encoder(format, this.meta), sink, options.limitBytes);
+  }
+
+  /** As subscribe(), with an encoder of the caller's own; `format` is what is shown of it. */
+  subscribeAs(format: CaptureFormat, own: Encoder, sink: Writable): Subscription {
+    return this.#add(format, own, sink);
+  }
+
+  /**
+   * Whether everything that the descriptor had stored when this was asked has been read: then it is with the readers
+   * in a turn of the event loop, for a buffer is given back in the turn in which its batch is distributed.
+   */
+  isIdle(): boolean {
+    // In this order: records move from the store to the hold buffer, and from there to the readers.
+    return this.#handle.status().storeBytes === 0 && this.#handle.status().holdBytes === 0 && !this.#kept;
   }
 
   /**
@@ -83,7 +112,7 @@ export class Capture {
    */
   async toFile(path: string, options: { limitBytes?: number } = {}): Promise<Subscription> {
     const sink = await openCaptureFile(path);
-    const subscription = this.#add('pcapng', sink, options.limitBytes ?? DEFAULT_LIMIT_BYTES, path);
+    const subscription = this.#add('pcapng', encoder('pcapng', this.meta), sink, options.limitBytes, path);
     const closed = subscription.closed.then((error) => {
       this.#files.delete(closed);
       if (error !== undefined) this.#tellError(error);
@@ -102,17 +131,17 @@ export class Capture {
     await Promise.all(this.#files);
   }
 
-  #add(format: CaptureFormat, sink: Writable, limitBytes: number, path?: string): Subscription {
-    const { filter, received, accepted, dropped } = this.#handle.status();
-    const meta = {
-      application: this.#application,
-      interface: this.#handle.interface,
-      linkType: this.#handle.linkType,
-      filter,
-    };
+  #add(
+    format: CaptureFormat,
+    encoder: Encoder,
+    sink: Writable,
+    limitBytes: number = DEFAULT_LIMIT_BYTES,
+    path?: string,
+  ): Subscription {
+    const { received, accepted, dropped } = this.#handle.status();
     const subscriber = new Subscriber({
       format,
-      encoder: encoder(format, meta),
+      encoder,
       sink,
       limitBytes,
       counts: { received, accepted, dropped },
@@ -183,12 +212,13 @@ export class Capture {
 
   #distribute(batch: Uint8Array): void {
     const count = countRecords(batch);
-    const encoded = new Map<CaptureFormat, Buffer>();
+    const encoded = new Map<string, Buffer>();
     for (const subscriber of this.#subscribers) {
-      let buffer = encoded.get(subscriber.format);
+      const { encoding, batch: encode } = subscriber.encoder;
+      let buffer = encoded.get(encoding);
       if (buffer === undefined) {
-        buffer = subscriber.encoder.batch(batch);
-        encoded.set(subscriber.format, buffer);
+        buffer = encode(batch);
+        encoded.set(encoding, buffer);
       }
       subscriber.deliver(buffer, count);
     }

@@ -4,9 +4,9 @@
  */
 import os from 'node:os';
 import { bpfRecords } from './bpf-records.ts';
-import { jsonLines } from './json-lines.ts';
+import { JsonLines } from './json-lines.ts';
+import { PacketBlocks } from './packet-blocks.ts';
 import {
-  enhancedPackets,
   type InterfaceStatistics,
   interfaceDescription,
   interfaceStatistics,
@@ -32,14 +32,17 @@ export type CaptureMeta = {
   readonly linkType: number;
   /** The filter as the user gave it; empty accepts everything. */
   readonly filter: string;
+  /** The link that carries the frames of the interface, and so may drop them. */
+  readonly link?: string;
 };
 
 export type Encoder = {
-  readonly contentType: string;
+  /** Encoders of a descriptor with the same one make the same of a batch. */
+  readonly encoding: CaptureFormat | 'records';
   /** What comes first; empty for `bpf` and `json`. */
   header(): Buffer;
-  /** A batch of records (bpf/record.ts). The same for every reader of the descriptor in this format. */
-  batch(records: Uint8Array): Buffer;
+  /** What becomes of a batch of records (bpf/record.ts). */
+  readonly batch: (records: Uint8Array) => Buffer;
   /** What comes last; empty for `bpf` and `json`. */
   trailer(statistics: InterfaceStatistics): Buffer;
 };
@@ -55,40 +58,49 @@ export function encoder(format: CaptureFormat, meta: CaptureMeta): Encoder {
       return pcapngEncoder(meta);
     case 'bpf':
       return {
-        contentType: CONTENT_TYPES.bpf,
+        encoding: 'bpf',
         header: () => NOTHING,
         batch: (records) => bpfRecords(records, meta.linkType),
         trailer: () => NOTHING,
       };
-    case 'json':
+    case 'json': {
+      const lines = new JsonLines(meta.interface, meta.link);
       return {
-        contentType: CONTENT_TYPES.json,
+        encoding: 'json',
         header: () => NOTHING,
-        batch: (records) => jsonLines(records, meta.interface),
+        batch: (records) => lines.batch(records),
         trailer: () => NOTHING,
       };
+    }
   }
 }
 
 function pcapngEncoder(meta: CaptureMeta): Encoder {
+  const blocks = new PacketBlocks(0, meta.link);
   return {
-    contentType: CONTENT_TYPES.pcapng,
-    header: () =>
-      Buffer.concat([
-        sectionHeader({
-          hardware: os.machine(),
-          os: `${os.type()} ${os.release()}`,
-          application: meta.application,
-        }),
-        interfaceDescription({
-          linkType: meta.linkType,
-          snapLength: SNAP_LENGTH,
-          name: meta.interface,
-          description: `${meta.interface}, seen from taplab's end: inbound came from the node`,
-          filter: meta.filter,
-        }),
-      ]),
-    batch: (records) => enhancedPackets(records),
+    encoding: 'pcapng',
+    header: () => pcapngHeader([meta]),
+    batch: (records) => blocks.batch(records),
     trailer: (statistics) => interfaceStatistics(statistics),
   };
+}
+
+/** What a pcapng section begins with: its header, and the interfaces in the order of their numbers. */
+export function pcapngHeader(interfaces: readonly CaptureMeta[]): Buffer {
+  return Buffer.concat([
+    sectionHeader({
+      hardware: os.machine(),
+      os: `${os.type()} ${os.release()}`,
+      application: interfaces[0]?.application ?? '',
+    }),
+    ...interfaces.map((meta) =>
+      interfaceDescription({
+        linkType: meta.linkType,
+        snapLength: SNAP_LENGTH,
+        name: meta.interface,
+        description: `${meta.interface}, seen from taplab's end: inbound came from the node`,
+        filter: meta.filter,
+      }),
+    ),
+  ]);
 }

@@ -1,10 +1,9 @@
 /**
  * Writes pcapng: pure functions that return whole blocks, little-endian, time stamps in nanoseconds.
  *
- * A file is one section header, one interface description, any number of packet blocks and at the end the interface
- * statistics. Blocks are self-contained, so a file that ends after any of them opens in Wireshark.
+ * A file is one section header, a description of each interface, any number of packet blocks (packet-blocks.ts) and
+ * at the end the statistics of each interface. Blocks are self-contained, so a file that ends after any of them opens in Wireshark.
  */
-import { DIRECTION_DROP, DIRECTION_IN, RECORD_HEADER } from '../bpf/record.ts';
 import {
   BLOCK_ENHANCED_PACKET,
   BLOCK_INTERFACE_DESCRIPTION,
@@ -28,7 +27,6 @@ import {
   ISB_START_TIME,
   ISB_USER_DELIVERED,
   OPTION_COMMENT,
-  OPTION_END,
   padding,
   SHB_HARDWARE,
   SHB_OS,
@@ -73,14 +71,11 @@ export type InterfaceStatistics = {
   readonly dropped: number;
   /** Frames that are in the file. */
   readonly delivered: number;
+  readonly comment?: string;
 };
 
 const U32 = 0x1_0000_0000;
 const NS_PER_SECOND = 1_000_000_000;
-/** Of an Enhanced Packet Block without options: overhead, interface, time stamp (2), captured and wire length. */
-const EPB_FIXED = BLOCK_OVERHEAD + 20;
-/** epb_flags, and the end of options. */
-const EPB_FLAGS_BYTES = 12;
 const MAX_OPTION_BYTES = 0xffff;
 
 /** Section Header Block; the section's length is left open (-1), as it is not known when a stream begins. */
@@ -111,7 +106,7 @@ export function interfaceDescription(info: InterfaceInfo): Buffer {
   ]);
 }
 
-/** Enhanced Packet Block of one frame. For captured batches use `enhancedPackets`, which allocates once. */
+/** Enhanced Packet Block of one frame. For captured batches there is packet-blocks.ts, which allocates once. */
 export function enhancedPacket(packet: Packet): Buffer {
   const captured = packet.bytes.byteLength;
   const fixed = Buffer.alloc(20 + captured + padding(captured));
@@ -131,40 +126,6 @@ export function enhancedPacket(packet: Packet): Buffer {
   return block(BLOCK_ENHANCED_PACKET, fixed, options);
 }
 
-/**
- * Enhanced Packet Blocks of a whole batch of records (bpf/record.ts), all of interface `interfaceId`, in one buffer.
- * Each carries epb_flags with its direction.
- */
-export function enhancedPackets(records: Uint8Array, interfaceId = 0): Buffer {
-  const source = new DataView(records.buffer, records.byteOffset, records.byteLength);
-  const out = Buffer.allocUnsafeSlow(enhancedPacketsLength(source));
-  const view = new DataView(out.buffer, out.byteOffset, out.byteLength);
-  let to = 0;
-  for (let from = 0; from + RECORD_HEADER <= records.byteLength; from += source.getUint32(from, true)) {
-    const captured = source.getUint32(from + 4, true);
-    const data = to + 28;
-    const end = data + captured + padding(captured);
-    const length = end + EPB_FLAGS_BYTES + 4 - to;
-    view.setUint32(to, BLOCK_ENHANCED_PACKET, true);
-    view.setUint32(to + 4, length, true);
-    view.setUint32(to + 8, interfaceId, true);
-    writeNanoseconds(view, to + 12, source.getUint32(from + 16, true), source.getUint32(from + 20, true));
-    view.setUint32(to + 20, captured, true);
-    view.setUint32(to + 24, source.getUint32(from + 8, true), true);
-    // The padding lies in the last four bytes before `end`; the frame then overwrites what is not padding.
-    if (captured > 0) view.setUint32(end - 4, 0, true);
-    out.set(records.subarray(from + RECORD_HEADER, from + RECORD_HEADER + captured), data);
-    const inbound = (source.getUint32(from + 12, true) & (DIRECTION_IN | DIRECTION_DROP)) !== 0;
-    view.setUint16(end, EPB_FLAGS, true);
-    view.setUint16(end + 2, 4, true);
-    view.setUint32(end + 4, inbound ? EPB_INBOUND : EPB_OUTBOUND, true);
-    view.setUint32(end + 8, OPTION_END, true);
-    view.setUint32(end + EPB_FLAGS_BYTES, length, true);
-    to += length;
-  }
-  return out;
-}
-
 /** Interface Statistics Block of interface `interfaceId`. */
 export function interfaceStatistics(statistics: InterfaceStatistics, interfaceId = 0): Buffer {
   const fixed = Buffer.alloc(12);
@@ -173,6 +134,7 @@ export function interfaceStatistics(statistics: InterfaceStatistics, interfaceId
   fixed.writeUInt32LE(high, 4);
   fixed.writeUInt32LE(low, 8);
   return block(BLOCK_INTERFACE_STATISTICS, fixed, [
+    ...textOption(OPTION_COMMENT, statistics.comment),
     timeOption(ISB_START_TIME, statistics.start),
     timeOption(ISB_END_TIME, statistics.end),
     countOption(ISB_INTERFACE_RECEIVED, statistics.received),
@@ -187,15 +149,6 @@ export function interfaceStatistics(statistics: InterfaceStatistics, interfaceId
 export function timestampNow(): Timestamp {
   const nowMs = Date.now();
   return { seconds: Math.floor(nowMs / 1000), nanoseconds: (nowMs % 1000) * 1_000_000 };
-}
-
-function enhancedPacketsLength(records: DataView): number {
-  let length = 0;
-  for (let at = 0; at + RECORD_HEADER <= records.byteLength; at += records.getUint32(at, true)) {
-    const captured = records.getUint32(at + 4, true);
-    length += EPB_FIXED + captured + padding(captured) + EPB_FLAGS_BYTES;
-  }
-  return length;
 }
 
 /** Type and length around `fixed` (already padded) and the options; no options, no end-of-options either. */
@@ -221,7 +174,8 @@ function option(code: number, value: Uint8Array): Buffer {
   return out;
 }
 
-function textOption(code: number, text: string | undefined): Buffer[] {
+/** An option of text, or none for an empty one. */
+export function textOption(code: number, text: string | undefined): Buffer[] {
   return text === undefined || text === '' ? [] : [option(code, Buffer.from(text, 'utf8'))];
 }
 
@@ -253,7 +207,7 @@ function nanosecondWords(seconds: number, nanoseconds: number): [high: number, l
  * Nanoseconds since the epoch as two words, the high one first. They exceed 2^53, and a BigInt for each frame would
  * be the dearest part of writing it, so the product is formed in halves that a double holds exactly.
  */
-function writeNanoseconds(view: DataView, at: number, seconds: number, nanoseconds: number): void {
+export function writeNanoseconds(view: DataView, at: number, seconds: number, nanoseconds: number): void {
   const upper = (seconds >>> 16) * NS_PER_SECOND;
   const lower = (seconds & 0xffff) * NS_PER_SECOND + nanoseconds;
   const low = (upper % 0x1_0000) * 0x1_0000 + (lower % U32);

@@ -6,6 +6,7 @@
 import { statSync } from 'node:fs';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import type { CaptureFormat } from '../capture/formats.ts';
+import type { MergedFormat } from '../capture/merged-output.ts';
 import type { InterfaceStatus, LinkStatus } from '../daemon/contract.ts';
 import { listLabs } from '../lab/state.ts';
 import { PROBLEM_MEDIA_TYPE, type Problem, problem } from './problem.ts';
@@ -123,6 +124,24 @@ export class ControlClient {
     return this.#json('POST', `/v1/descriptors/${id}/flush`);
   }
 
+  /** Locks a descriptor for good: its settings can no longer be changed. */
+  lock(id: number): Promise<DescriptorResource> {
+    return this.#json('POST', `/v1/descriptors/${id}/lock`);
+  }
+
+  /**
+   * What a descriptor has captured, as records of bpf(4), taken out of it: waits for something at most `waitMs`, then
+   * gives up with undefined. Throws ControlError 410 when nothing comes any more.
+   */
+  read(id: number, waitMs = 0): Promise<Buffer | undefined> {
+    return this.#within(async (signal) => {
+      const answer = await this.#open('GET', `/v1/descriptors/${id}/read?timeout=${waitMs}`, {}, signal);
+      const chunks: Buffer[] = [];
+      for await (const chunk of answer) chunks.push(chunk as Buffer);
+      return answer.statusCode === 204 ? undefined : Buffer.concat(chunks);
+    }, waitMs);
+  }
+
   /** Sends frames to the node of the descriptor's interface; resolves with how many were sent. */
   async writeFrames(id: number, frames: readonly Uint8Array[]): Promise<number> {
     const body = { frames: frames.map((frame) => Buffer.from(frame).toString('base64')) };
@@ -135,6 +154,12 @@ export class ControlClient {
     return this.#within((signal) =>
       this.#open('GET', `/v1/descriptors/${id}/stream?format=${format}`, {}, signal, false),
     );
+  }
+
+  /** What several descriptors capture, live and in the order of time. It ends when all of them are closed. */
+  async mergedStream(ids: readonly number[], format: MergedFormat): Promise<IncomingMessage> {
+    const path = `/v1/stream?descriptors=${ids.join(',')}&format=${format}`;
+    return this.#within((signal) => this.#open('GET', path, {}, signal, false));
   }
 
   async links(): Promise<LinkStatus[]> {
@@ -181,9 +206,9 @@ export class ControlClient {
   }
 
   /** Does something that the signal ends when it takes too long. */
-  async #within<Result>(action: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+  async #within<Result>(action: (signal: AbortSignal) => Promise<Result>, waitMs = 0): Promise<Result> {
     const tooLong = new AbortController();
-    const timeoutMs = Math.min(Math.max(1, this.timeoutMs), MAX_TIMER_MS);
+    const timeoutMs = Math.min(Math.max(1, this.timeoutMs + waitMs), MAX_TIMER_MS);
     const timer = setTimeout(() => tooLong.abort(), timeoutMs);
     try {
       return await action(tooLong.signal);

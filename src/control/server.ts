@@ -34,6 +34,7 @@ import { interfaceRoutes } from './routes/interfaces.ts';
 import { labRoutes } from './routes/lab.ts';
 import { linkRoutes } from './routes/links.ts';
 import { metricsRoutes } from './routes/metrics.ts';
+import { readRoutes } from './routes/read.ts';
 import { streamRoutes } from './routes/stream.ts';
 import { toProblem } from './to-problem.ts';
 import { UserQuota } from './user-quota.ts';
@@ -157,6 +158,7 @@ function addRoutes(app: App, context: ControlContext): void {
   interfaceRoutes(app, context);
   descriptorRoutes(app, context);
   streamRoutes(app, context);
+  readRoutes(app, context);
   frameRoutes(app, context);
   linkRoutes(app, context);
   labRoutes(app, context);

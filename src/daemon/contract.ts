@@ -114,6 +114,7 @@ export type {
   HeldBatch,
   NamedProgram,
   Owner,
+  ReadOptions,
 } from '../bpf/types.ts';
 export {
   BpfError,

@@ -44,7 +44,10 @@ type Undo = {
 
 export class LabRun {
   readonly lab: Lab;
-  readonly captures: Captures = new Captures(`taplab ${VERSION}`);
+  readonly captures: Captures = new Captures(
+    `taplab ${VERSION}`,
+    (name) => this.emulator.links().find(({ endpoints }) => endpoints.includes(name))?.name,
+  );
   emulator!: Emulator;
   readonly #options: LabRunOptions;
   readonly #undo: Undo[] = [];

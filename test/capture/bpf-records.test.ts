@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { bpfHeaderLength, bpfRecords } from '../../src/capture/bpf-records.ts';
-import { jsonLines } from '../../src/capture/json-lines.ts';
+import { JsonLines } from '../../src/capture/json-lines.ts';
 import { batchOf, ethernetFrame } from './helper.ts';
 
 describe('bpf(4) records, as FreeBSD writes them on amd64', () => {
@@ -55,7 +55,7 @@ describe('JSON lines', () => {
       { seconds: 1_700_000_000, nanoseconds: 7, wireLength: 1514, bytes: Uint8Array.of(1, 2, 3) },
       { seconds: 1_700_000_001, nanoseconds: 123_456_789, direction: 'out', bytes: new Uint8Array(0) },
     );
-    const lines = jsonLines(batch, 'knoten-ä:eth0').toString('utf8').split('\n');
+    const lines = new JsonLines('knoten-ä:eth0').batch(batch).toString('utf8').split('\n');
     expect(lines.pop()).toBe('');
     const common = { interface: 'knoten-ä:eth0' };
     expect(lines.map((line) => JSON.parse(line))).toEqual([

@@ -2,12 +2,8 @@ import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encoder } from '../../src/capture/formats.ts';
-import {
-  enhancedPacket,
-  enhancedPackets,
-  interfaceDescription,
-  sectionHeader,
-} from '../../src/capture/pcapng.ts';
+import { PacketBlocks } from '../../src/capture/packet-blocks.ts';
+import { enhancedPacket, interfaceDescription, sectionHeader } from '../../src/capture/pcapng.ts';
 import { CaptureReader } from '../../src/capture/reader.ts';
 import { batchOf, ethernetFrame, haveTshark, tsharkFields, withFile } from './helper.ts';
 
@@ -45,7 +41,7 @@ describe('blocks, byte by byte', () => {
   it('an enhanced packet has its time in nanoseconds, both lengths, padding of zeros and the direction', () => {
     const batch = batchOf({ ...AT, bytes: Uint8Array.of(1, 2, 3, 4, 5), wireLength: 60, direction: 'out' });
     // printf %x 1700000000123456789 = 17979cfe3d85cd15
-    expect(hex(enhancedPackets(batch, 1))).toBe(
+    expect(hex(new PacketBlocks(1).batch(batch))).toBe(
       ['06000000', '34000000', '01000000', 'fe9c9717', '15cd853d'].join('') +
         ['05000000', '3c000000', '0102030405000000', '0200', '0400', '02000000', '00000000', '34000000'].join(
           '',
@@ -55,7 +51,7 @@ describe('blocks, byte by byte', () => {
 
   it('a frame without bytes is a packet without data', () => {
     const batch = batchOf({ ...AT, bytes: new Uint8Array(0), wireLength: 60, direction: 'in' });
-    expect(hex(enhancedPackets(batch)).slice(40)).toBe(
+    expect(hex(new PacketBlocks().batch(batch)).slice(40)).toBe(
       '000000003c000000020004000100000000000000' + '2c000000',
     );
   });
@@ -76,7 +72,7 @@ it('a batch gives the same blocks as its frames one by one', () => {
     wireLength: length + index,
     bytes: new Uint8Array(length).fill(index + 1),
   }));
-  expect(hex(enhancedPackets(batchOf(...framesOf)))).toBe(
+  expect(hex(new PacketBlocks().batch(batchOf(...framesOf)))).toBe(
     hex(Buffer.concat(framesOf.map((frame) => enhancedPacket(frame)))),
   );
 });
@@ -84,7 +80,7 @@ it('a batch gives the same blocks as its frames one by one', () => {
 it('time stamps survive to the nanosecond over the whole range of 32-bit seconds', () => {
   fc.assert(
     fc.property(fc.nat(0xffff_ffff), fc.nat(999_999_999), (seconds, nanoseconds) => {
-      const block = enhancedPackets(batchOf({ seconds, nanoseconds, bytes: ethernetFrame(20) }));
+      const block = new PacketBlocks().batch(batchOf({ seconds, nanoseconds, bytes: ethernetFrame(20) }));
       const written = (BigInt(block.readUInt32LE(12)) << 32n) | BigInt(block.readUInt32LE(16));
       expect(written).toBe(BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds));
     }),

@@ -23,6 +23,7 @@ import {
   type LinkStatus,
   type NamedProgram,
   type Owner,
+  type ReadOptions,
   type WorkerStatus,
 } from '../../src/daemon/contract.ts';
 import type { Lab, LabInterface } from '../../src/lab/model.ts';
@@ -110,17 +111,25 @@ export class FakeDescriptor implements DescriptorHandle {
   }
 
   status(): DescriptorStatus {
-    return { ...this.state };
+    return { ...this.state, storeBytes: this.#batches.reduce((sum, batch) => sum + batch.byteLength, 0) };
+  }
+
+  /** A whole batch of records arrives. */
+  captureBatch(records: Uint8Array, count = 1): void {
+    this.state.received += count;
+    this.state.accepted += count;
+    this.#batches.push(records);
+    this.#wake?.();
   }
 
   async setFilter(filter: string, program: Program, keep: boolean): Promise<void> {
-    this.#may(`setFilter ${filter} ${keep}`);
+    this.#mayChange(`setFilter ${filter} ${keep}`);
     Object.assign(this.state, { filter, instructions: program.length });
     if (!keep) Object.assign(this.state, { received: 0, accepted: 0, dropped: 0 });
   }
 
   async setDirection(direction: Direction): Promise<void> {
-    this.#may(`setDirection ${direction}`);
+    this.#mayChange(`setDirection ${direction}`);
     this.state.direction = direction;
   }
 
@@ -135,25 +144,27 @@ export class FakeDescriptor implements DescriptorHandle {
   }
 
   setWriteFilter(writeFilter: NamedProgram | undefined): void {
-    this.#may(`setWriteFilter ${writeFilter?.filter}`);
+    this.#mayChange(`setWriteFilter ${writeFilter?.filter}`);
     this.state.writeFilter = writeFilter?.filter ?? null;
   }
 
   linkTypes(): number[] {
-    return [this.linkType];
+    return [1, 143];
   }
 
   setLinkType(linkType: number): void {
-    this.#may(`setLinkType ${linkType}`);
+    this.#mayChange(`setLinkType ${linkType}`);
+    if (!this.linkTypes().includes(linkType)) throw new BpfError('EINVAL', `no link type ${linkType}`);
+    this.state.linkType = linkType;
   }
 
   async setPromiscuous(promiscuous: boolean): Promise<void> {
-    this.#may(`setPromiscuous ${promiscuous}`);
+    this.#mayChange(`setPromiscuous ${promiscuous}`);
     this.state.promiscuous = promiscuous;
   }
 
   setHeaderComplete(headerComplete: boolean): void {
-    this.#may(`setHeaderComplete ${headerComplete}`);
+    this.#mayChange(`setHeaderComplete ${headerComplete}`);
     this.state.headerComplete = headerComplete;
   }
 
@@ -177,8 +188,11 @@ export class FakeDescriptor implements DescriptorHandle {
     return bytes && { bytes, release: async () => {} };
   }
 
-  async poll(): Promise<boolean> {
-    return this.#closed || this.#batches.length > 0;
+  async poll(timeoutMs: number = Number.POSITIVE_INFINITY): Promise<boolean> {
+    for (const start = performance.now(); ; await new Promise((resolve) => setTimeout(resolve, 5))) {
+      if (this.#closed || !this.state.attached || this.#batches.length > 0) return true;
+      if (performance.now() - start >= timeoutMs) return false;
+    }
   }
 
   async flush(): Promise<void> {
@@ -187,7 +201,11 @@ export class FakeDescriptor implements DescriptorHandle {
     Object.assign(this.state, { received: 0, dropped: 0 });
   }
 
-  async read(): Promise<Uint8Array | undefined> {
+  async read({ nonblocking = false }: ReadOptions = {}): Promise<Uint8Array | undefined> {
+    if (nonblocking && this.#batches.length === 0 && !this.#closed) {
+      if (!this.state.attached) return undefined;
+      throw new BpfError('EWOULDBLOCK', 'nothing to read');
+    }
     while (this.#batches.length === 0 && !this.#closed) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -208,6 +226,11 @@ export class FakeDescriptor implements DescriptorHandle {
     this.#closed = true;
     this.#wake?.();
     this.#resolveClosed();
+  }
+
+  #mayChange(call: string): void {
+    if (this.state.locked) throw new BpfError('EPERM', `descriptor ${this.id} is locked`);
+    this.#may(call);
   }
 
   #may(call: string): void {

@@ -104,6 +104,75 @@ describe('descriptors', () => {
     expect(fixture.emulator.descriptor(1)?.calls.slice(4)).toEqual(['setImmediate false']);
   });
 
+  test('take every setting of bpf(4), when attaching and later', async () => {
+    const settings = {
+      direction: 'all',
+      promiscuous: false,
+      headerComplete: false,
+      feedback: true,
+      timestamp: 'nanotime',
+      linkType: 1,
+      writeFilter: '@arp',
+    };
+    expect((await fixture.send('POST', attach, settings)).json).toMatchObject(settings);
+    const { status, json } = await fixture.send('PATCH', '/v1/descriptors/1', settings);
+    expect([status, json]).toEqual([200, expect.objectContaining(settings)]);
+    const none = await fixture.send('PATCH', '/v1/descriptors/1', { writeFilter: null });
+    expect(none.json).toMatchObject({ writeFilter: null });
+  });
+
+  test.each([
+    [{ writeFilter: 'nonsense at all' }, 400, /nonsense/],
+    [{ linkType: 999 }, 400, /999/],
+    [{ timestamp: 'picotime' }, 400, /nanotime/],
+    [{ direction: 'sideways' }, 400, /drop/],
+  ])('refuse %j', async (body, expected, says) => {
+    const { status, json } = await fixture.send<Problem>('PATCH', '/v1/descriptors/1', body);
+    expect([status, json.detail]).toEqual([expected, expect.stringMatching(says)]);
+  });
+
+  test('once locked refuse what BIOCLOCK refuses, and change nothing of the rest then', async () => {
+    const { json } = await fixture.send('POST', '/v1/descriptors/1/lock');
+    expect(json).toMatchObject({ locked: true });
+    for (const forbidden of [
+      { filter: '@arp' },
+      { writeFilter: null },
+      { direction: 'in' },
+      { promiscuous: false },
+      { headerComplete: false },
+      { linkType: 1 },
+    ]) {
+      const answer = await fixture.send('PATCH', '/v1/descriptors/1', { ...forbidden, immediate: true });
+      expect(answer.json, JSON.stringify(forbidden)).toMatchObject({ status: 403, code: 'EPERM' });
+    }
+    expect(fixture.emulator.descriptor(1)?.state.immediate).toBe(false);
+    const allowed = { immediate: true, readTimeoutMs: 5, feedback: true, timestamp: 'none' };
+    expect((await fixture.send('PATCH', '/v1/descriptors/1', allowed)).json).toMatchObject(allowed);
+    for (const [method, path] of [
+      ['POST', '/flush'],
+      ['DELETE', ''],
+    ] as const) {
+      expect((await fixture.send(method, `/v1/descriptors/1${path}`)).status).toBe(200);
+    }
+  });
+
+  test('are read without waiting, or as long as told; 204 when there was nothing', async () => {
+    const descriptor = fixture.emulator.descriptor(1)!;
+    const read = '/v1/descriptors/1/read';
+    expect((await fixture.send('GET', read)).status).toBe(204);
+    expect((await fixture.send('GET', `${read}?timeout=20`)).status).toBe(204);
+    const waiting = fixture.send('GET', `${read}?timeout=5000&format=json`);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    descriptor.capture(Buffer.alloc(60, 0xab));
+    const { status, headers, text } = await waiting;
+    expect([status, headers['content-type']]).toEqual([200, 'application/x-ndjson']);
+    expect(JSON.parse(text)).toMatchObject({ interface: 'client:eth0', length: 60 });
+    descriptor.capture(Buffer.alloc(60));
+    expect((await fixture.send('GET', read)).headers['content-type']).toBe('application/octet-stream');
+    descriptor.state.attached = false;
+    expect((await fixture.send('GET', read)).json).toMatchObject({ status: 410, code: 'ENXIO' });
+  });
+
   test('are not changed at all when one part of a PATCH is wrong', async () => {
     const { status } = await fixture.send('PATCH', '/v1/descriptors/1', {
       filter: '@nonsense',
@@ -233,8 +302,11 @@ describe('descriptions', () => {
       'listDescriptors',
       'listInterfaces',
       'listLinks',
+      'lock',
+      'read',
       'shutDown',
       'stream',
+      'streamMerged',
       'writeFrames',
     ]);
     for (const operation of operations) expect(operation.summary, operation.operationId).toBeTruthy();
@@ -252,6 +324,7 @@ describe('what the emulator refuses', () => {
     ['EPERM', 403],
     ['ENETDOWN', 409],
     ['EIO', 502],
+    ['EWOULDBLOCK', 409],
   ];
   test.each(cases)('%s while attaching is %i', async (code, expected) => {
     fixture.emulator.failure = new BpfError(code, 'because');

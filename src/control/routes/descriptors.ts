@@ -1,9 +1,11 @@
 /** /v1/descriptors: looking at, changing and closing descriptors. */
 import { z } from 'zod';
+import type { DescriptorHandle } from '../../daemon/contract.ts';
 import { type App, type ControlContext, findDescriptor, PROBLEMS } from '../context.ts';
-import { DescriptorChangeSchema, IdParamsSchema } from '../schemas/requests.ts';
+import { finish } from '../finish.ts';
+import { type DescriptorChange, DescriptorChangeSchema, IdParamsSchema } from '../schemas/requests.ts';
 import { type DescriptorResource, DescriptorSchema } from '../schemas/resources.ts';
-import { describeDescriptor, resolveFields } from './interfaces.ts';
+import { describeDescriptor, resolveFields, resolveWriteFilter } from './interfaces.ts';
 
 const DescriptorListSchema: z.ZodType<{ descriptors: DescriptorResource[] }> = z.object({
   descriptors: z.array(DescriptorSchema),
@@ -42,7 +44,9 @@ export function descriptorRoutes(app: App, context: ControlContext): void {
     {
       schema: {
         operationId: 'changeDescriptor',
-        summary: 'Changes filter (BIOCSETF, BIOCSETFNR), direction, immediate mode or read timeout.',
+        summary: 'Changes settings; what is not named stays as it is.',
+        description:
+          'Of a locked descriptor (BIOCLOCK) only immediate, readTimeoutMs, feedback and timestamp: 403 otherwise, and nothing has changed.',
         params: IdParamsSchema,
         body: DescriptorChangeSchema,
         response: { 200: DescriptorSchema, ...PROBLEMS },
@@ -51,15 +55,7 @@ export function descriptorRoutes(app: App, context: ControlContext): void {
     async (request) => {
       const handle = findDescriptor(context, request.params.id);
       access.requireDescriptor(request.raw.socket, handle);
-      const { keepBuffers, direction, immediate, readTimeoutMs, ...fields } = request.body;
-      // Everything that can be wrong is found before anything is changed.
-      const resolved = resolveFields(fields, handle.linkType);
-      if (resolved !== undefined) {
-        await handle.setFilter(resolved.label, resolved.program, keepBuffers ?? false);
-      }
-      if (direction !== undefined) await handle.setDirection(direction);
-      if (immediate !== undefined) handle.setImmediate(immediate);
-      if (readTimeoutMs !== undefined) handle.setReadTimeout(readTimeoutMs);
+      await change(handle, request.body);
       return describeDescriptor(context, handle);
     },
   );
@@ -69,7 +65,8 @@ export function descriptorRoutes(app: App, context: ControlContext): void {
     {
       schema: {
         operationId: 'detach',
-        summary: 'Closes a descriptor. Its streams end complete; the answer holds its last counters.',
+        summary:
+          'Closes a descriptor. Its streams end, with all that was captured; the answer holds its last counters.',
         params: IdParamsSchema,
         response: { 200: DescriptorSchema, ...PROBLEMS },
       },
@@ -77,9 +74,9 @@ export function descriptorRoutes(app: App, context: ControlContext): void {
     async (request) => {
       const handle = findDescriptor(context, request.params.id);
       access.requireDescriptor(request.raw.socket, handle);
-      const { readers, errors, ephemeral } = describeDescriptor(context, handle);
-      await handle.close();
-      return { ...handle.status(), linkType: handle.linkType, ephemeral, readers, errors };
+      const { ephemeral } = describeDescriptor(context, handle);
+      const { last, readers, errors } = await finish(handle, context.captures);
+      return { ...last, ephemeral, readers, errors };
     },
   );
 
@@ -100,4 +97,43 @@ export function descriptorRoutes(app: App, context: ControlContext): void {
       return describeDescriptor(context, handle);
     },
   );
+
+  app.post(
+    '/v1/descriptors/:id/lock',
+    {
+      schema: {
+        operationId: 'lock',
+        summary:
+          'Locks a descriptor for good (BIOCLOCK): it can be read, written and closed, but not be changed.',
+        params: IdParamsSchema,
+        response: { 200: DescriptorSchema, ...PROBLEMS },
+      },
+    },
+    (request) => {
+      const handle = findDescriptor(context, request.params.id);
+      access.requireDescriptor(request.raw.socket, handle);
+      handle.lock();
+      return describeDescriptor(context, handle);
+    },
+  );
+}
+
+/** Makes the changes. Everything that can be wrong is found before anything is changed, or by the first change. */
+async function change(handle: DescriptorHandle, body: DescriptorChange): Promise<void> {
+  const { keepBuffers, direction, immediate, readTimeoutMs, writeFilter, ...others } = body;
+  const { filter, program, linkType, promiscuous, headerComplete, feedback, timestamp } = others;
+  const framesAre = linkType ?? handle.linkType;
+  const read = resolveFields({ filter, program }, framesAre);
+  const write = typeof writeFilter === 'string' ? resolveWriteFilter(writeFilter, framesAre) : undefined;
+  // First what a lock forbids.
+  if (linkType !== undefined) handle.setLinkType(linkType);
+  if (read !== undefined) await handle.setFilter(read.label, read.program, keepBuffers ?? false);
+  if (writeFilter !== undefined) handle.setWriteFilter(write);
+  if (direction !== undefined) await handle.setDirection(direction);
+  if (promiscuous !== undefined) await handle.setPromiscuous(promiscuous);
+  if (headerComplete !== undefined) handle.setHeaderComplete(headerComplete);
+  if (immediate !== undefined) handle.setImmediate(immediate);
+  if (readTimeoutMs !== undefined) handle.setReadTimeout(readTimeoutMs);
+  if (feedback !== undefined) handle.setFeedback(feedback);
+  if (timestamp !== undefined) await handle.setTimestamp(timestamp);
 }

@@ -1,6 +1,11 @@
 /** /v1/interfaces: the interfaces of the lab, and attaching to one. */
 import { z } from 'zod';
-import type { AttachOptions, DescriptorHandle, InterfaceStatus } from '../../daemon/contract.ts';
+import type {
+  AttachOptions,
+  DescriptorHandle,
+  InterfaceStatus,
+  NamedProgram,
+} from '../../daemon/contract.ts';
 import { type App, type ControlContext, findInterface, PROBLEMS } from '../context.ts';
 import { type ResolvedFilter, resolveFilter, resolveProgramText } from '../filter.ts';
 import { ProblemError } from '../problem.ts';
@@ -54,18 +59,18 @@ export function interfaceRoutes(app: App, context: ControlContext): void {
     async (request, reply) => {
       const owner = access.owner(request.raw.socket);
       const { name, linkType } = findInterface(context, request.params.name);
-      const { direction, immediate, readTimeoutMs, bufferBytes, ephemeral, ...fields } = request.body;
-      const { label, program } = resolveFields(fields, linkType) ?? resolveFilter('', linkType);
+      const { filter, program, writeFilter, linkType: chosen, ephemeral, ...settings } = request.body;
+      const framesAre = chosen ?? linkType;
+      const resolved = resolveFields({ filter, program }, framesAre) ?? resolveFilter('', framesAre);
       const options: AttachOptions = {
-        filter: label,
-        program,
-        direction,
-        immediate,
-        readTimeoutMs,
-        bufferBytes,
+        ...settings,
+        filter: resolved.label,
+        program: resolved.program,
         owner,
+        ...(chosen !== undefined && { linkType: chosen }),
+        ...(writeFilter !== undefined && { writeFilter: resolveWriteFilter(writeFilter, framesAre) }),
       };
-      const handle = await quota.attach(owner.uid, bufferBytes, () => emulator.attach(name, options));
+      const handle = await quota.attach(owner.uid, options.bufferBytes, () => emulator.attach(name, options));
       if (ephemeral) ephemerals.add(handle);
       return reply
         .code(201)
@@ -83,7 +88,6 @@ export function describeDescriptor(
   const { subscribers, errors } = captures.of(handle).status();
   return {
     ...handle.status(),
-    linkType: handle.linkType,
     ephemeral: ephemerals.has(handle),
     readers: subscribers,
     errors,
@@ -97,11 +101,22 @@ export function describeDescriptor(
  */
 export function resolveFields(fields: FilterFields, linkType: number): ResolvedFilter | undefined {
   const { filter, program } = fields;
-  const pointer = filter === undefined ? '#/program' : '#/filter';
+  if (filter !== undefined) return pointingAt('#/filter', () => resolveFilter(filter, linkType));
+  if (program === undefined) return undefined;
+  return pointingAt('#/program', () =>
+    typeof program === 'string' ? resolveProgramText(program) : resolveFilter(program, linkType),
+  );
+}
+
+/** The program of a request's `writeFilter`. @throws ProblemError as resolveFields() */
+export function resolveWriteFilter(writeFilter: string, linkType: number): NamedProgram {
+  const { label, program } = pointingAt('#/writeFilter', () => resolveFilter(writeFilter, linkType));
+  return { filter: label, program };
+}
+
+function pointingAt(pointer: string, resolve: () => ResolvedFilter): ResolvedFilter {
   try {
-    if (filter !== undefined) return resolveFilter(filter, linkType);
-    if (program === undefined) return undefined;
-    return typeof program === 'string' ? resolveProgramText(program) : resolveFilter(program, linkType);
+    return resolve();
   } catch (error) {
     const found = filterErrorToProblem(error, pointer);
     if (found === undefined) throw error;

@@ -3,18 +3,21 @@
  * and become part of /openapi.json. Keys they do not know are errors.
  */
 import { z } from 'zod';
-import type { Direction } from '../../bpf/record.ts';
+import type { Direction, Timestamp } from '../../bpf/record.ts';
 import { CAPTURE_FORMATS, type CaptureFormat } from '../../capture/formats.ts';
+import { MERGED_FORMATS, type MergedFormat } from '../../capture/merged-output.ts';
 import {
   DEFAULT_BUFFER_BYTES,
   DEFAULT_READ_TIMEOUT_MS,
   MAX_BUFFER_BYTES,
   MIN_BUFFER_BYTES,
 } from '../../daemon/contract.ts';
-import { DirectionNameSchema as direction } from './resources.ts';
+import { DirectionNameSchema as direction, TimestampSchema as timestamp } from './resources.ts';
 
 const MAX_EXPRESSION_CHARACTERS = 16_384;
 const MAX_TIMEOUT_MS = 3_600_000;
+/** Shorter than what clients and proxies usually wait for an answer. */
+const MAX_READ_WAIT_MS = 60_000;
 const U32 = 0xffff_ffff;
 
 const instruction = z.strictObject({
@@ -54,7 +57,34 @@ const readTimeoutMs = z
   .max(MAX_TIMEOUT_MS)
   .describe('After how long readers get a buffer that is not full (BIOCSRTIMEOUT); 0 is never.');
 
+const linkType = z
+  .number()
+  .int()
+  .nonnegative()
+  .describe('Link type as in pcap, one of those that the interface offers (BIOCSDLT).');
+const writeFilter = z
+  .string()
+  .max(MAX_EXPRESSION_CHARACTERS)
+  .describe('As filter, for frames that are written (BIOCSETWF): those it rejects are not sent.');
+const promiscuous = z
+  .boolean()
+  .describe('See frames to the node that are not for its hardware address too (BIOCPROMISC).');
+const headerComplete = z
+  .boolean()
+  .describe(
+    "Leave the source address of written frames as it is, or fill in the interface's (BIOCSHDRCMPLT).",
+  );
+const feedback = z
+  .boolean()
+  .describe('Have written frames come back as input of the interface (BIOCFEEDBACK).');
+
 export type AttachRequest = FilterFields & {
+  readonly writeFilter?: string | undefined;
+  readonly linkType?: number | undefined;
+  readonly promiscuous: boolean;
+  readonly headerComplete: boolean;
+  readonly feedback: boolean;
+  readonly timestamp: Timestamp;
   readonly direction: Direction;
   readonly immediate: boolean;
   readonly readTimeoutMs: number;
@@ -75,6 +105,12 @@ export const AttachRequestSchema: z.ZodType<AttachRequest> = z
       .max(MAX_BUFFER_BYTES)
       .default(DEFAULT_BUFFER_BYTES)
       .describe('Size of each of its buffers (BIOCSBLEN).'),
+    writeFilter: writeFilter.optional(),
+    linkType: linkType.optional(),
+    promiscuous: promiscuous.default(true),
+    headerComplete: headerComplete.default(true),
+    feedback: feedback.default(false),
+    timestamp: timestamp.default('microtime'),
     ephemeral: z
       .boolean()
       .default(false)
@@ -88,6 +124,12 @@ export type DescriptorChange = FilterFields & {
   readonly direction?: Direction | undefined;
   readonly immediate?: boolean | undefined;
   readonly readTimeoutMs?: number | undefined;
+  readonly writeFilter?: string | null | undefined;
+  readonly linkType?: number | undefined;
+  readonly promiscuous?: boolean | undefined;
+  readonly headerComplete?: boolean | undefined;
+  readonly feedback?: boolean | undefined;
+  readonly timestamp?: Timestamp | undefined;
 };
 
 export const DescriptorChangeSchema: z.ZodType<DescriptorChange> = z
@@ -102,6 +144,12 @@ export const DescriptorChangeSchema: z.ZodType<DescriptorChange> = z
     direction: direction.optional(),
     immediate: immediate.optional(),
     readTimeoutMs: readTimeoutMs.optional(),
+    writeFilter: writeFilter.nullable().optional(),
+    linkType: linkType.optional(),
+    promiscuous: promiscuous.optional(),
+    headerComplete: headerComplete.optional(),
+    feedback: feedback.optional(),
+    timestamp: timestamp.optional(),
   })
   .refine(notBoth, NOT_BOTH)
   .refine(
@@ -162,4 +210,29 @@ export const StreamQuerySchema: z.ZodType<StreamQuery> = z.strictObject({
     .enum(CAPTURE_FORMATS)
     .default('pcapng')
     .describe('pcapng, bpf (records as bpf(4) gives them) or json (a line per frame).'),
+});
+
+export type ReadQuery = { readonly format: CaptureFormat; readonly timeout: number };
+export const ReadQuerySchema: z.ZodType<ReadQuery> = z.strictObject({
+  format: z
+    .enum(CAPTURE_FORMATS)
+    .default('bpf')
+    .describe('As of a stream; pcapng is a whole file each time.'),
+  timeout: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(MAX_READ_WAIT_MS)
+    .default(0)
+    .describe('How long to wait for something to read, in milliseconds; 0 does not wait (O_NONBLOCK).'),
+});
+
+export type MergedQuery = { readonly descriptors: readonly number[]; readonly format: MergedFormat };
+export const MergedQuerySchema: z.ZodType<MergedQuery> = z.strictObject({
+  descriptors: z
+    .string()
+    .regex(/^\d{1,15}(?:,\d{1,15})*$/, 'expected ids of descriptors, as 4,5,6')
+    .transform((text) => [...new Set(text.split(',').map(Number))])
+    .describe('Ids of descriptors, as 4,5,6; the interfaces of the section are in this order.'),
+  format: z.enum(MERGED_FORMATS).default('pcapng'),
 });

@@ -3,7 +3,7 @@
  * types are those of daemon/contract.ts, so the compiler keeps both alike.
  */
 import { z } from 'zod';
-import { DIRECTIONS, type Direction, TIMESTAMPS } from '../../bpf/record.ts';
+import { DIRECTIONS, type Direction, TIMESTAMPS, type Timestamp } from '../../bpf/record.ts';
 import { CAPTURE_FORMATS } from '../../capture/formats.ts';
 import type { SubscriberStatus } from '../../capture/subscriber.ts';
 import type {
@@ -110,7 +110,6 @@ const ReaderSchema: z.ZodType<SubscriberStatus> = z
 
 /** A descriptor as the control socket shows it. */
 export type DescriptorResource = DescriptorStatus & {
-  readonly linkType: number;
   /** Closed by itself when its last reader leaves. */
   readonly ephemeral: boolean;
   readonly readers: readonly SubscriberStatus[];
@@ -121,8 +120,12 @@ export type DescriptorResource = DescriptorStatus & {
 export const DirectionNameSchema: z.ZodType<Direction> = z
   .enum(DIRECTIONS)
   .describe(
-    'in: from the node; out: to the node; inout: both; drop: what came in and was dropped; all: everything.',
+    'in: from the node; out: to the node; inout: both; drop: from the node, and then dropped by the link; all: everything.',
   );
+
+export const TimestampSchema: z.ZodType<Timestamp> = z
+  .enum(TIMESTAMPS)
+  .describe('Resolution of the time stamps in format bpf, and which clock they are from (BIOCSTSTAMP).');
 
 export const DescriptorSchema: z.ZodType<DescriptorResource> = z
   .object({
@@ -131,20 +134,22 @@ export const DescriptorSchema: z.ZodType<DescriptorResource> = z
     linkType: count('Link type of its frames, as in pcap.'),
     filter: z.string().describe('The filter as it was given; empty accepts every frame.'),
     instructions: count('Length of its program.'),
+    writeFilter: z
+      .string()
+      .nullable()
+      .describe('The filter for frames that are written (BIOCSETWF); null lets all pass.'),
     direction: DirectionNameSchema,
     immediate: z.boolean().describe('Readers get frames at once (BIOCIMMEDIATE).'),
     readTimeoutMs: count('After how long readers get a buffer that is not full (BIOCSRTIMEOUT); 0 is never.'),
     bufferBytes: count('Size of each of its buffers (BIOCSBLEN).'),
-    writeFilter: z
-      .string()
-      .nullable()
-      .describe('The write filter as it was given; null for none (BIOCSETWF).'),
     promiscuous: z
       .boolean()
       .describe('Frames to the node that are not for its hardware address are seen too (BIOCPROMISC).'),
-    headerComplete: z.boolean().describe('The source of a written frame is left alone (BIOCSHDRCMPLT).'),
-    feedback: z.boolean().describe('Written frames come back as input (BIOCFEEDBACK).'),
-    timestamp: z.enum(TIMESTAMPS).describe('Clock and format of time stamps (BIOCSTSTAMP).'),
+    headerComplete: z
+      .boolean()
+      .describe('The source address of written frames is left as it is (BIOCSHDRCMPLT).'),
+    feedback: z.boolean().describe('Written frames come back as input of the interface (BIOCFEEDBACK).'),
+    timestamp: TimestampSchema,
     locked: z.boolean().describe('Settings can no longer be changed (BIOCLOCK).'),
     ephemeral: z.boolean().describe('Closed by itself when its last reader leaves.'),
     owner: OwnerSchema,
@@ -154,10 +159,10 @@ export const DescriptorSchema: z.ZodType<DescriptorResource> = z
     dropped: count('Accepted frames for which there was no room in the buffers.'),
     capturedBytes: count('Bytes captured.'),
     storeBytes: count('Bytes of records in the store buffer.'),
-    holdBytes: count('Bytes of records in the hold buffer.'),
+    holdBytes: count('Bytes of records in the hold buffer; with storeBytes what FIONREAD says.'),
     written: count('Frames sent through this descriptor.'),
-    writeFiltered: count('Frames that the write filter did not let pass.'),
-    writeDropped: count('Frames that were not sent for another reason.'),
+    writeFiltered: count('Frames to be sent that the write filter refused.'),
+    writeDropped: count('Frames to be sent that were not, for any other reason.'),
     readers: z.array(ReaderSchema).describe('Streams and files that get its frames.'),
     errors: z.array(z.string()).describe('Why capture files were given up, at most the last ten.'),
   })
