@@ -52,6 +52,7 @@ const ADVICE: Readonly<Record<string, string>> = {
  */
 export async function openCaptureFile(path: string): Promise<Writable> {
   let file: FileHandle | undefined;
+  const lock = await fileLock();
   try {
     // Before it is opened: that can have effects when it is a device or a pipe.
     const existing = await stat(path).catch(() => undefined);
@@ -59,7 +60,7 @@ export async function openCaptureFile(path: string): Promise<Writable> {
     // Not truncated: it may be somebody's. Non-blocking: if it has become a pipe, nobody may read it for ever.
     file = await open(path, constants.O_WRONLY | constants.O_CREAT | (constants.O_NONBLOCK ?? 0), 0o644);
     if (!(await file.stat()).isFile()) throw notRegular();
-    await lock(file);
+    lock(file.fd);
     await file.truncate(0);
   } catch (error) {
     await file?.close();
@@ -72,13 +73,18 @@ function notRegular(): Error {
   return Object.assign(new Error('it is not a regular file'), { code: 'ESPIPE' });
 }
 
-/** Takes the lock that goes when the file is closed. Throws EBUSY when somebody has it. */
-async function lock(file: FileHandle): Promise<void> {
+/**
+ * What takes the lock of an open file, which goes when the file is closed; to be called before anything in it is
+ * changed. It throws EBUSY when somebody has it.
+ */
+export async function fileLock(): Promise<(fd: number) => void> {
   const libc = await nativeCalls();
-  if (libc === undefined || libc.flock(file.fd, libc.LOCK_EX | libc.LOCK_NB) !== -1) return;
-  // Other errors: a file system that has no locks. Captures were written there before as well.
-  if (libc.errnoName(libc.errno()) !== 'EAGAIN') return;
-  throw Object.assign(new Error('another capture is writing it'), { code: 'EBUSY' });
+  return (fd) => {
+    if (libc === undefined || libc.flock(fd, libc.LOCK_EX | libc.LOCK_NB) !== -1) return;
+    // Other errors: a file system that has no locks. Captures were written there before as well.
+    if (libc.errnoName(libc.errno()) !== 'EAGAIN') return;
+    throw Object.assign(new Error('another capture is writing it'), { code: 'EBUSY' });
+  };
 }
 
 /** Loaded when needed, and missing where virtual labs run without native code: there nothing is locked. */

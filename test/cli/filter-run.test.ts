@@ -15,6 +15,7 @@ import { join, resolve } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { openCaptureFile } from '../../src/capture/capture-file.ts';
 import { runCli } from '../../src/cli/run.ts';
 import { Terminal } from '../../src/cli/terminal.ts';
 import {
@@ -555,6 +556,25 @@ describe('mistakes', () => {
     expect(status).toBe(2);
     expect(err).toContain(`the capture comes last: taplab filter run 'udp' ${path}`);
   });
+
+  test.runIf(process.platform === 'linux')(
+    'a file that another capture writes is left as it is',
+    async () => {
+      const input = file('busy-in.pcap', pcap(EN10MB, frames));
+      const target = join(folder, 'busy.pcap');
+      const other = await openCaptureFile(target);
+      await new Promise((resolve) => other.write('theirs', resolve));
+      const { status, err } = await run('udp', input, '-w', target);
+      expect(status).toBe(1);
+      expect(err).toMatch(
+        /busy\.pcap: cannot create it: EBUSY \(another capture is writing it\); name another/,
+      );
+      expect(readFileSync(target, 'utf8')).toBe('theirs');
+      await new Promise((resolve) => other.end(resolve));
+      expect((await run('udp', input, '-w', target)).status).toBe(0);
+      expect(packetsOf(readFileSync(target))).toHaveLength(frames.length);
+    },
+  );
 
   test('an output that cannot be made is named', async () => {
     const path = file('out.pcap', pcap(EN10MB, frames));

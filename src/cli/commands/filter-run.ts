@@ -110,7 +110,7 @@ async function run(
 ): Promise<void> {
   const { write, engine, dialect } = options;
   const startMs = performance.now();
-  const openOutput = outputFor(terminal, source, input, options);
+  const openOutput = await outputFor(terminal, source, input, options);
   const showsPackets = write === undefined && !options.count && !options.json;
   const quiet = showsPackets && terminal.out.isTTY === true;
   const progress = new Progress(terminal, input.name, input.totalBytes, !quiet);
@@ -123,12 +123,12 @@ async function run(
   else terminal.say(report(input, write, result));
 }
 
-function outputFor(
+async function outputFor(
   terminal: Terminal,
   source: FilterSource,
   input: CaptureInput,
   { write, count: countOnly, json }: Options,
-): OutputOpener {
+): Promise<OutputOpener> {
   if (write === '-' && terminal.out.isTTY === true) {
     throw new CliError('a capture is not for terminals; write it to a file with -w, or into a pipe');
   }

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import {
   type BigIntStats,
   closeSync,
+  constants,
   fstatSync,
   ftruncateSync,
   openSync,
@@ -35,18 +36,27 @@ export class StreamSink implements ByteSink {
   close(): void {}
 }
 
-/** Writes a file, or to a pipe that has a name. Throws CaptureFileError. */
+/** Writes a file, which is locked, or to a pipe that has a name. Throws CaptureFileError. */
 export class FileSink implements ByteSink {
   readonly #path: string;
   readonly #fd: number;
   /** End of the last packet that was written whole. */
   #length = 0;
 
-  constructor(path: string) {
+  /** @param lock as fileLock() of capture-file.ts gives it */
+  constructor(path: string, lock: (fd: number) => void) {
     this.#path = path;
+    let fd: number | undefined;
     try {
-      this.#fd = openSync(path, 'w', 0o644);
+      // Not truncated: it may be somebody's.
+      fd = openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o644);
+      if (fstatSync(fd).isFile()) {
+        lock(fd);
+        ftruncateSync(fd, 0);
+      }
+      this.#fd = fd;
     } catch (error) {
+      if (fd !== undefined) closeSync(fd);
       throw new CaptureFileError(path, 'create it', error);
     }
   }

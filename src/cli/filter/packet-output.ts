@@ -1,5 +1,6 @@
 /** What becomes of the packets that match: shown, written to a capture, or counted only. */
 import { extname } from 'node:path';
+import { fileLock } from '../../capture/capture-file.ts';
 import type { CapturePacket } from '../../capture/packet.ts';
 import type { Output } from '../terminal.ts';
 import { type ByteSink, FileSink, StreamSink } from './byte-sink.ts';
@@ -38,11 +39,12 @@ const FORMATS: Readonly<Record<string, CaptureFormat>> = {
 };
 
 /** Writes a capture to `path`, `-` for `out`: in the format that the name says, else in the one of the input. */
-export function writePackets(path: string, out: Output, filter: string): OutputOpener {
+export async function writePackets(path: string, out: Output, filter: string): Promise<OutputOpener> {
+  const lock = path === '-' ? () => {} : await fileLock();
   return (kind) => {
     const format = FORMATS[extname(path).toLowerCase()] ?? kind.format;
     const encoder = packetEncoder(format, path === '-' ? 'standard output' : path, filter);
-    return new CaptureOutput(encoder, path === '-' ? new StreamSink(out) : new FileSink(path));
+    return new CaptureOutput(encoder, path === '-' ? new StreamSink(out) : new FileSink(path, lock));
   };
 }
 
