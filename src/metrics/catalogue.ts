@@ -9,8 +9,11 @@ import type {
   DescriptorStatus,
   DirectionStatus,
   EmulatorControl,
+  Histogram,
   InterfaceStatus,
+  WorkerStatus,
 } from '../daemon/contract.ts';
+import { UPPER_BOUNDS_NS } from '../engine/histogram.ts';
 import { DROP_REASONS } from '../link/settings.ts';
 import { VERSION } from '../package.ts';
 
@@ -25,7 +28,9 @@ export type Label =
   | 'from'
   | 'to'
   | 'reason'
-  | 'descriptor';
+  | 'descriptor'
+  | 'worker'
+  | 'le';
 
 /** What the labels say, and how many values they take. */
 export const LABELS: Readonly<Record<Label, string>> = {
@@ -40,15 +45,18 @@ export const LABELS: Readonly<Record<Label, string>> = {
   to: 'the interface that gets them: one for each direction',
   reason: `why the frame was dropped: ${DROP_REASONS.map((reason) => `\`${reason}\``).join(', ')}`,
   descriptor: 'number of a descriptor, as `taplab stats` shows it; its series end when it is closed',
+  worker: 'number of a data-plane thread, from 0',
+  le: `upper bound of a bucket: ${UPPER_BOUNDS_NS.map((bound) => bound / 1e9).join(', ')}, +Inf`,
 };
 
 export type LabelValues = Readonly<Partial<Record<Label, string>>>;
-export type Sample = readonly [labels: LabelValues, value: number];
+/** `suffix` is `_bucket`, `_sum` or `_count` for a histogram, and nothing else. */
+export type Sample = readonly [labels: LabelValues, value: number, suffix?: string];
 
 /** What metrics are about, and what there is one series of each metric for. */
 export type Family = {
   readonly title: string;
-  readonly each: 'lab' | 'interface' | 'direction of a link' | 'attached descriptor';
+  readonly each: 'lab' | 'interface' | 'direction of a link' | 'attached descriptor' | 'worker';
   readonly labels: readonly Label[];
   readonly metrics: readonly MetricDefinition[];
 };
@@ -56,7 +64,7 @@ export type Family = {
 export type MetricDefinition = {
   readonly name: string;
   readonly help: string;
-  readonly type: 'counter' | 'gauge';
+  readonly type: 'counter' | 'gauge' | 'histogram';
   /** Those of its family, and its own. */
   readonly labels: readonly Label[];
   /** How many series there are for each thing of its family. */
@@ -70,6 +78,7 @@ export type State = {
   readonly interfaces: readonly InterfaceStatus[];
   readonly directions: readonly LabelledDirection[];
   readonly descriptors: readonly DescriptorStatus[];
+  readonly workers: readonly WorkerStatus[];
 };
 
 type LabelledDirection = DirectionStatus & { readonly link: string; readonly direction: Side };
@@ -88,10 +97,14 @@ export function stateOf(emulator: EmulatorControl): State {
       })),
     ),
     descriptors: emulator.descriptors().map((handle) => handle.status()),
+    workers: emulator.workers(),
   };
 }
 
-/** A metric of each thing of a kind: a value, or none of it; or several, which differ in labels of their own. */
+/**
+ * A metric of each thing of a kind: a value, or none of it; several, which differ in labels of their own; or a
+ * histogram.
+ */
 type Column<Thing> = { readonly name: string; readonly help: string } & (
   | { readonly value: (thing: Thing) => number | undefined }
   | {
@@ -99,6 +112,7 @@ type Column<Thing> = { readonly name: string; readonly help: string } & (
       readonly series?: number;
       readonly values: (thing: Thing) => readonly Sample[];
     }
+  | { readonly histogram: (thing: Thing) => Histogram }
 );
 
 function family<Thing>(
@@ -108,25 +122,49 @@ function family<Thing>(
   columns: readonly Column<Thing>[],
 ): Family {
   const metrics = columns.map((column): MetricDefinition => {
-    const values = (thing: Thing): readonly Sample[] => {
-      if ('values' in column) return column.values(thing);
-      const value = column.value(thing);
-      return value === undefined ? [] : [[{}, value]];
-    };
     const { name, help } = column;
-    return {
-      name,
-      help,
-      type: name.endsWith('_total') ? 'counter' : 'gauge',
-      labels: 'labels' in column ? [...about.labels, ...column.labels] : about.labels,
-      series: ('series' in column ? column.series : undefined) ?? 1,
-      samples: (state) =>
-        things(state).flatMap((thing) =>
-          values(thing).map(([labels, value]): Sample => [{ ...labelsOf(thing), ...labels }, value]),
+    const { type, own, series, values } = shapeOf(column);
+    const samples = (state: State): Sample[] =>
+      things(state).flatMap((thing) =>
+        values(thing).map(
+          ([labels, value, suffix = '']): Sample => [{ ...labelsOf(thing), ...labels }, value, suffix],
         ),
-    };
+      );
+    return { name, help, type, labels: [...about.labels, ...own], series, samples };
   });
   return { ...about, metrics };
+}
+
+/** What a column's metric looks like: its type, its own labels, how many series, and the values of one thing. */
+function shapeOf<Thing>(column: Column<Thing>): Pick<MetricDefinition, 'type' | 'series'> & {
+  readonly own: readonly Label[];
+  readonly values: (thing: Thing) => readonly Sample[];
+} {
+  if ('histogram' in column) {
+    // The buckets with the one without bound, the sum, and the count.
+    const series = UPPER_BOUNDS_NS.length + 3;
+    const values = (thing: Thing): Sample[] => histogramSamples(column.histogram(thing));
+    return { type: 'histogram', own: ['le'], series, values };
+  }
+  const type = column.name.endsWith('_total') ? 'counter' : 'gauge';
+  if ('values' in column)
+    return { type, own: column.labels, series: column.series ?? 1, values: column.values };
+  const values = (thing: Thing): Sample[] => {
+    const value = column.value(thing);
+    return value === undefined ? [] : [[{}, value]];
+  };
+  return { type, own: [], series: 1, values };
+}
+
+/** In seconds, and cumulative, as Prometheus wants them. */
+function histogramSamples({ upperBoundsNs, counts, sumNs }: Histogram): Sample[] {
+  let total = 0;
+  const buckets = counts.map((count, i): Sample => {
+    total += count;
+    const bound = upperBoundsNs[i];
+    return [{ le: bound === undefined ? '+Inf' : String(bound / 1e9) }, total, '_bucket'];
+  });
+  return [...buckets, [{}, sumNs / 1e9, '_sum'], [{}, total, '_count']];
 }
 
 const EMULATOR: Family = family(
@@ -262,6 +300,11 @@ const LINKS: Family = family(
       value: ({ inFlight }) => inFlight,
     },
     {
+      name: 'taplab_link_delay_error_seconds',
+      help: 'How long after the moment that delay and rate asked for frames were delivered.',
+      histogram: ({ delayError }) => delayError,
+    },
+    {
       name: 'taplab_link_configured_delay_seconds',
       help: 'Delay that the link is set to.',
       value: ({ settings }) => settings.delayNs / 1e9,
@@ -324,6 +367,21 @@ const DESCRIPTORS: Family = family(
       value: ({ written }) => written,
     },
     {
+      name: 'taplab_bpf_write_filtered_frames_total',
+      help: 'Frames that its write filter refused.',
+      value: ({ writeFiltered }) => writeFiltered,
+    },
+    {
+      name: 'taplab_bpf_write_dropped_frames_total',
+      help: 'Frames written through it that could not be sent for another reason.',
+      value: ({ writeDropped }) => writeDropped,
+    },
+    {
+      name: 'taplab_bpf_buffered_bytes',
+      help: 'Bytes of records that wait for its reader.',
+      value: ({ storeBytes, holdBytes }) => storeBytes + holdBytes,
+    },
+    {
       name: 'taplab_bpf_filter_instructions',
       help: 'Length of its filter program.',
       value: ({ instructions }) => instructions,
@@ -336,4 +394,57 @@ const DESCRIPTORS: Family = family(
   ],
 );
 
-export const FAMILIES: readonly Family[] = [EMULATOR, INTERFACES, LINKS, DESCRIPTORS];
+const WORKERS: Family = family(
+  { title: 'Workers', each: 'worker', labels: ['worker'] },
+  (state) => state.workers,
+  ({ index }) => ({ worker: String(index) }),
+  [
+    {
+      name: 'taplab_worker_up',
+      help: '1 while the thread runs; without it the lab goes down.',
+      value: ({ alive }) => (alive ? 1 : 0),
+    },
+    {
+      name: 'taplab_worker_busy_seconds_total',
+      help: 'Time not spent waiting for frames, deadlines and commands.',
+      value: ({ busyNs }) => busyNs / 1e9,
+    },
+    {
+      name: 'taplab_worker_wakeups_total',
+      help: 'How often it has waited for frames, deadlines and commands.',
+      value: ({ iterations }) => iterations,
+    },
+    {
+      name: 'taplab_worker_loop_lag_seconds',
+      help: 'How late timers ran: the earliest one, each time any was due.',
+      histogram: ({ loopLag }) => loopLag,
+    },
+    {
+      name: 'taplab_worker_frame_slots',
+      help: 'Frames that its links can hold together.',
+      value: ({ slots }) => slots,
+    },
+    {
+      name: 'taplab_worker_frame_slots_used',
+      help: 'Frames that they hold.',
+      value: ({ slotsUsed }) => slotsUsed,
+    },
+    {
+      name: 'taplab_worker_taps_total',
+      help: 'Frames shown to the descriptors of an interface.',
+      value: ({ taps }) => taps,
+    },
+    {
+      name: 'taplab_worker_timed_taps_total',
+      help: 'Those of them whose filtering and copying was timed, one in 64.',
+      value: ({ timedTaps }) => timedTaps,
+    },
+    {
+      name: 'taplab_worker_timed_taps_seconds_total',
+      help: 'What the timed ones took: divided by their number, what a frame costs in filters.',
+      value: ({ timedTapsNs }) => timedTapsNs / 1e9,
+    },
+  ],
+);
+
+export const FAMILIES: readonly Family[] = [EMULATOR, INTERFACES, LINKS, DESCRIPTORS, WORKERS];

@@ -7,7 +7,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { EmulatorControl } from '../daemon/contract.ts';
-import { FAMILIES, type MetricDefinition, stateOf } from './catalogue.ts';
+import { FAMILIES, type Label, type MetricDefinition, type Sample, stateOf } from './catalogue.ts';
 
 export type Metrics = {
   /** For the Content-Type header. */
@@ -20,7 +20,7 @@ export type Metrics = {
 export function createMetrics(emulator: EmulatorControl): Metrics {
   const registry = new Registry();
   const metrics = FAMILIES.flatMap((family) => family.metrics).map((definition) => ({
-    definition,
+    samples: definition.samples,
     metric: register(registry, definition),
   }));
   registerProcessMetrics(registry);
@@ -30,18 +30,48 @@ export function createMetrics(emulator: EmulatorControl): Metrics {
       // Every metric is made complete, and metrics() takes its snapshot of each, at one moment: two renders at the
       // same time do not mix.
       const state = stateOf(emulator);
-      for (const { definition, metric } of metrics) {
-        metric.reset();
-        for (const [labels, value] of definition.samples(state)) metric.inc(labels, value);
-      }
+      for (const { samples, metric } of metrics) metric.take(samples(state));
       return registry.metrics();
     },
   };
 }
 
-function register(registry: Registry, { name, help, type, labels }: MetricDefinition): Counter | Gauge {
+/** A metric whose values are those it was last given. */
+type Taken = { take(samples: readonly Sample[]): void };
+
+function register(registry: Registry, { name, help, type, labels }: MetricDefinition): Taken {
   const settings = { name, help, labelNames: labels, registers: [registry] };
-  return type === 'counter' ? new Counter(settings) : new Gauge(settings);
+  if (type === 'histogram') return new TakenHistogram(settings);
+  const metric: Counter<Label> | Gauge<Label> =
+    type === 'counter' ? new Counter(settings) : new Gauge(settings);
+  return {
+    take(samples) {
+      metric.reset();
+      for (const [values, value] of samples) metric.inc(values, value);
+    },
+  };
+}
+
+/** A histogram that was counted elsewhere: prom-client's own counts by itself. */
+class TakenHistogram extends Gauge<Label> implements Taken {
+  #samples: readonly Sample[] = [];
+
+  take(samples: readonly Sample[]): void {
+    this.#samples = samples;
+  }
+
+  override async get(): ReturnType<Gauge<Label>['get']> {
+    const samples = this.#samples;
+    const gauge = await super.get();
+    // The library writes the word; its types have a number there.
+    const type = 'histogram' as unknown as typeof gauge.type;
+    const values = samples.map(([labels, value, suffix]) => ({
+      labels,
+      value,
+      metricName: `${gauge.name}${suffix}`,
+    }));
+    return { ...gauge, type, values };
+  }
 }
 
 /** What prom-client tells of the process and of Node. */

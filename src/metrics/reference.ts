@@ -16,9 +16,10 @@ export function metricsReference(processMetrics: readonly ProcessMetric[]): stri
     '',
     '## How many series',
     '',
-    `${FAMILIES.map(seriesOf).join(', ')},`,
-    'and about a hundred of the process. Nothing that a frame carries, and no text that a user of the control socket',
-    'gives, is ever a label.',
+    ...FAMILIES.map(seriesOf),
+    '- about a hundred of the process',
+    '',
+    'Nothing that a frame carries, and no text that a user of the control socket gives, is ever a label.',
     '',
     ...table(
       ['label', 'meaning'],
@@ -43,7 +44,7 @@ export function metricsReference(processMetrics: readonly ProcessMetric[]): stri
 
 /** How many series a family has, for each of its things. */
 function seriesOf({ each, metrics }: Family): string {
-  return `${metrics.reduce((sum, { series }) => sum + series, 0)} for each ${each}`;
+  return `- ${metrics.reduce((sum, { series }) => sum + series, 0)} for each ${each}`;
 }
 
 function section({ title, each, metrics }: Family): string[] {

@@ -26,6 +26,7 @@ import {
   type ReadOptions,
   type WorkerStatus,
 } from '../../src/daemon/contract.ts';
+import { UPPER_BOUNDS_NS } from '../../src/engine/histogram.ts';
 import type { Lab, LabInterface } from '../../src/lab/model.ts';
 import { CLEAR_LINK, type LinkSettings } from '../../src/link/settings.ts';
 import type { Program } from '../../vm/index.ts';
@@ -246,6 +247,18 @@ export class FakeEmulator implements EmulatorControl {
   readonly startedAt: Date = new Date();
   readonly interfaceState: Mutable<InterfaceStatus>[];
   readonly linkState: LinkStatus[];
+  readonly workerState: Mutable<WorkerStatus> = {
+    index: 0,
+    alive: true,
+    busyNs: 0,
+    iterations: 0,
+    loopLag: noValues(),
+    slots: 16,
+    slotsUsed: 0,
+    taps: 0,
+    timedTaps: 0,
+    timedTapsNs: 0,
+  };
   readonly handles: Map<number, FakeDescriptor> = new Map();
   /** Thrown by the next attach or setLink. */
   failure: Error | undefined;
@@ -306,16 +319,7 @@ export class FakeEmulator implements EmulatorControl {
   }
 
   workers(): WorkerStatus[] {
-    const counts = {
-      busyNs: 0,
-      iterations: 0,
-      slots: 16,
-      slotsUsed: 0,
-      taps: 0,
-      timedTaps: 0,
-      timedTapsNs: 0,
-    };
-    return [{ index: 0, alive: true, loopLag: noValues(), ...counts }];
+    return [this.workerState];
   }
 
   interfaces(): InterfaceStatus[] {
@@ -376,8 +380,8 @@ export class FakeEmulator implements EmulatorControl {
 }
 
 function noValues(): Histogram {
-  const upperBoundsNs = [1e3, 1e6];
-  return { upperBoundsNs, counts: [0, 0, 0], sumNs: 0 };
+  const counts = new Array<number>(UPPER_BOUNDS_NS.length + 1).fill(0);
+  return { upperBoundsNs: UPPER_BOUNDS_NS, counts, sumNs: 0 };
 }
 
 function directionStatus(from: string, to: string, settings: LinkSettings): DirectionStatus {
