@@ -125,7 +125,6 @@ test('every value is the one of the emulator, and another scrape does not count 
     capturedBytes: 27,
     writeFiltered: 29,
     writeDropped: 30,
-    storeBytes: 31,
     holdBytes: 32,
     written: 28,
   });
@@ -190,7 +189,7 @@ test('every value is the one of the emulator, and another scrape does not count 
     ['taplab_link_delay_error_seconds_count', forward, 6],
     ['taplab_bpf_write_filtered_frames_total', attached, 29],
     ['taplab_bpf_write_dropped_frames_total', attached, 30],
-    ['taplab_bpf_buffered_bytes', attached, 63],
+    ['taplab_bpf_buffered_bytes', attached, 32],
     ['taplab_worker_up', 'worker="0"', 1],
     ['taplab_worker_busy_seconds_total', 'worker="0"', 33],
     ['taplab_worker_wakeups_total', 'worker="0"', 34],
