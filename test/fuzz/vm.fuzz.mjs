@@ -13,6 +13,9 @@
  */
 
 import {
+  BATCH_VERDICT,
+  BATCH_WORDS,
+  compileBatch,
   compileFilter,
   compileFused,
   compileWasm,
@@ -29,6 +32,7 @@ import {
 
 const METADATA_OFFSET = 64;
 const RESULT_OFFSET = 256;
+const RECORDS_OFFSET = 1024;
 const PACKET_OFFSET = 4096;
 const PACKET_BYTES = 64;
 const memory = new WebAssembly.Memory({ initial: 1 });
@@ -106,6 +110,8 @@ function checkVerdicts(program, packet) {
   const location = { memory, metadataOffset: METADATA_OFFSET };
   const compiled = compileWasm(program, location);
   const fused = compileFused([REJECT, program], location);
+  const batch = compileBatch(program, location);
+  const verdicts = [];
   const packed = program.dialect === 'linux' ? metadata : null;
   const programWords = program.words;
   // Beyond the packet lies something that a filter would take for a value.
@@ -120,6 +126,25 @@ function checkVerdicts(program, packet) {
     const count = fused(PACKET_OFFSET, 1500, length, RESULT_OFFSET);
     if (count > 1 || (count === 1 && words[RESULT_OFFSET / 4] !== 1)) throw new Error('a match of no filter');
     expectVerdict('fused wasm', count === 1 ? words[RESULT_OFFSET / 4 + 1] : 0, verdict, length);
+    verdicts.push(verdict);
+  }
+  // All of them in one call, unless each must find the metadata as they were.
+  if (packed === null) return checkBatch(batch, verdicts, 0);
+  for (const [length, verdict] of verdicts.entries()) {
+    resetMetadata();
+    checkBatch(batch, [verdict], length);
+  }
+}
+
+/** Runs a batch of the packet cut down to `shortest` bytes, one more, and so on, for as many verdicts as there are. */
+function checkBatch(batch, verdicts, shortest) {
+  const recordOf = (i) => RECORDS_OFFSET / 4 + i * BATCH_WORDS;
+  for (const i of verdicts.keys()) words.set([PACKET_OFFSET, 1500, shortest + i, 7], recordOf(i));
+  const accepted = batch(RECORDS_OFFSET, verdicts.length);
+  if (accepted !== verdicts.filter((verdict) => verdict !== 0).length)
+    throw new Error('a batch counts wrong');
+  for (const [i, verdict] of verdicts.entries()) {
+    expectVerdict('a batch', words[recordOf(i) + BATCH_VERDICT], verdict, shortest + i);
   }
 }
 
