@@ -1,20 +1,21 @@
 /** Arguments that several commands take, and how they are read. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
+import { linkTypeByName, linkTypeByNumber } from '../../vm/compiler/index.ts';
+import { DIRECTIONS } from '../bpf/record.ts';
 import type { AttachBody } from '../control/client.ts';
 import { MAX_BUFFER_BYTES, MIN_BUFFER_BYTES } from '../daemon/contract.ts';
-import { formatSize, parseSize, UnitError } from '../link/units.ts';
+import { formatSize, parseSize, parseTime, UnitError } from '../link/units.ts';
 import { parseMetricsAddress } from '../metrics/http.ts';
 import { didYouMean } from '../text/suggest.ts';
 import { CliError } from './errors.ts';
 
 /** Commander option `--direction` of descriptors. */
 export function directionOption(): Option {
-  return new Option('--direction <direction>', 'frames from the node, to the node, or both').choices([
-    'in',
-    'out',
-    'inout',
-  ]);
+  return new Option(
+    '--direction <direction>',
+    'frames from the node, to the node, both, those its link dropped, or all of these',
+  ).choices(DIRECTIONS);
 }
 
 /** Commander option `--json`. */
@@ -62,6 +63,37 @@ export function metricsAddress(text: string): string {
   } catch (error) {
     throw new InvalidArgumentError(`${(error as Error).message}.`);
   }
+}
+
+/** For commander: a time such as 100ms, in whole milliseconds. */
+export function milliseconds(text: string): number {
+  try {
+    const ms = parseTime(text) / 1e6;
+    if (Number.isInteger(ms)) return ms;
+  } catch (error) {
+    if (error instanceof UnitError) throw new InvalidArgumentError(`${error.message}.`);
+    throw error;
+  }
+  throw new InvalidArgumentError('Expected whole milliseconds, such as 100ms, or 0.');
+}
+
+/** For commander: `on` or `off`. */
+export function onOff(text: string): boolean {
+  if (text === 'on' || text === 'off') return text === 'on';
+  throw new InvalidArgumentError('Expected on or off.');
+}
+
+/** For commander: a link type by name (EN10MB, RAW) or number, as a number. */
+export function linkTypeNumber(text: string): number {
+  if (/^\d{1,5}$/.test(text)) return Number(text);
+  const known = linkTypeByName(text);
+  if (known !== undefined) return known.number;
+  throw new InvalidArgumentError('Expected a link type such as EN10MB, or its number.');
+}
+
+/** A link type by name, where it has one. */
+export function linkTypeName(number: number): string {
+  return linkTypeByNumber(number)?.name ?? String(number);
 }
 
 const MAX_GID = 0xffff_fffe;

@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { VERSION } from '../package.ts';
 import { attachCommand } from './commands/attach.ts';
+import { descriptorCommand } from './commands/descriptor.ts';
 import { detachCommand } from './commands/detach.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { downCommand } from './commands/down.ts';
@@ -25,6 +26,7 @@ const COMMANDS: readonly ((context: Context) => Command)[] = [
   joinCommand,
   attachCommand,
   detachCommand,
+  descriptorCommand,
   dumpCommand,
   setCommand,
   filterCommand,

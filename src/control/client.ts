@@ -73,7 +73,7 @@ function connectionMessage(path: string, code: string): string {
 }
 
 /** The body of an attach request; what is left out has the server's default. */
-export type AttachBody = Partial<AttachRequest>;
+export type AttachBody = { readonly [Key in keyof AttachRequest]?: AttachRequest[Key] | undefined };
 
 type Send = { readonly body?: object };
 

@@ -3,7 +3,13 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DIRECTION_IN, DIRECTION_OUT, RECORD_ALIGN, RECORD_HEADER } from '../../src/bpf/record.ts';
+import {
+  DIRECTION_IN,
+  DIRECTION_OUT,
+  droppedBecause,
+  RECORD_ALIGN,
+  RECORD_HEADER,
+} from '../../src/bpf/record.ts';
 import type { DescriptorHandle, DescriptorStatus } from '../../src/daemon/contract.ts';
 
 export type TestFrame = {
@@ -11,6 +17,8 @@ export type TestFrame = {
   readonly nanoseconds?: number;
   readonly direction?: 'in' | 'out';
   readonly wireLength?: number;
+  /** It was dropped: why, an index of DROP_REASONS. */
+  readonly dropReason?: number;
   readonly bytes: Uint8Array;
 };
 
@@ -24,7 +32,8 @@ export function batchOf(...frames: TestFrame[]): Uint8Array {
   let at = 0;
   for (const [index, frame] of frames.entries()) {
     const size = sizes[index] ?? 0;
-    const direction = frame.direction === 'out' ? DIRECTION_OUT : DIRECTION_IN;
+    const carried = frame.direction === 'out' ? DIRECTION_OUT : DIRECTION_IN;
+    const direction = frame.dropReason === undefined ? carried : droppedBecause(frame.dropReason);
     const { bytes, wireLength = bytes.length, seconds = 1_700_000_000, nanoseconds = 0 } = frame;
     for (const [word, value] of [size, bytes.length, wireLength, direction, seconds, nanoseconds].entries()) {
       view.setUint32(at + word * 4, value, true);

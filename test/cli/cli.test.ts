@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { enhancedPacket, interfaceDescription, sectionHeader } from '../../src/capture/pcapng.ts';
 import { runCli } from '../../src/cli/run.ts';
 import { Terminal } from '../../src/cli/terminal.ts';
 import { resolveFilter } from '../../src/control/filter.ts';
 import { CONTROL_OWNER } from '../../src/daemon/contract.ts';
+import { batchOf } from '../capture/helper.ts';
 import { eventually, type Fixture, startFixture } from '../control/fixture.ts';
 
 let fixture: Fixture;
@@ -42,7 +44,9 @@ const ATTACH = {
   owner: CONTROL_OWNER,
 } as const;
 
-const COMMANDS = ['up', 'down', 'ps', 'stats', 'exec', 'attach', 'detach', 'dump', 'set', 'doctor'];
+const COMMANDS = [
+  ...['up', 'down', 'ps', 'stats', 'exec', 'attach', 'detach', 'descriptor', 'dump', 'set', 'doctor'],
+];
 
 describe('help', () => {
   test('names every command, and goes to stdout', async () => {
@@ -71,8 +75,19 @@ describe('usage errors have status 2, say what was wrong, and go to stderr', () 
     [[], /Usage: taplab/],
     [['detach'], /missing required argument 'id'.*taplab detach --help/s],
     [['detach', 'x'], /whole number/],
-    [['attach', 'client:eth0', '--direction', 'sideways'], /Allowed choices are in, out, inout/],
+    [['attach', 'client:eth0', '--direction', 'sideways'], /Allowed choices are in, out, inout, drop, all/],
     [['attach', 'client:eth0', '--buffer', 'big'], /expected a size such as/],
+    [['attach', 'client:eth0', '--promiscuous', 'yes'], /Expected on or off/],
+    [['attach', 'client:eth0', '--read-timeout', '100'], /whole milliseconds/],
+    [['attach', 'client:eth0', '--link-type', 'TOKENRING'], /Expected a link type such as EN10MB/],
+    [['descriptor', 'set', '1'], /nothing to change: give an option/],
+    [['descriptor', 'set', '1', '--keep'], /--keep goes with --filter/],
+    [['descriptor', 'write', '1'], /either a file with frames or --hex/],
+    [['descriptor', 'write', '1', '--hex', '0'], /pairs of hexadecimal digits/],
+    [['dump'], /missing required argument 'node:interface', or --all/],
+    [['dump', '--all', '--format', 'bpf'], /format bpf cannot say which interface/],
+    [['dump', 'client:eth0', '--drops', '--direction', 'in'], /cannot be used with/],
+    [['up', 'x.yaml', '--max-buffer-memory-per-user', 'much'], /expected a size such as/],
     [['dump', 'client:eth0', '-c', '0'], /at least 1/],
     [['dump', 'client:eth0', '--format', 'pcap'], /pcapng, bpf, json/],
     [['set', 'wan'], /^taplab: missing required argument 'impairment'/],
@@ -233,6 +248,66 @@ describe('attach and detach', () => {
   });
 });
 
+describe('descriptor', () => {
+  test('shows, changes, flushes and locks one', async () => {
+    const id = (
+      await taplab('attach', 'client:eth0', '--feedback', 'on', '--write-filter', '@arp')
+    ).out.trim();
+    const { out } = await taplab('descriptor', 'show', id);
+    expect(out).toMatch(/^link type +EN10MB$/m);
+    expect(out).toMatch(/^write filter +@arp$/m);
+    expect(out).toMatch(/^feedback +on$/m);
+    const changes = [
+      '--filter',
+      'tcp',
+      '--keep',
+      '--immediate',
+      'on',
+      '--write-filter',
+      'none',
+      '--read-timeout',
+      '5ms',
+    ];
+    const changed = await taplab('descriptor', 'set', id, ...changes, '--json');
+    expect(JSON.parse(changed.out)).toMatchObject({
+      filter: 'tcp',
+      immediate: true,
+      writeFilter: null,
+      readTimeoutMs: 5,
+      feedback: true,
+    });
+    expect(fixture.emulator.descriptor(Number(id))?.calls).toContain('setFilter tcp true');
+    expect((await taplab('descriptor', 'flush', id)).status).toBe(0);
+    expect((await taplab('descriptor', 'lock', id)).out).toMatch(/^locked +yes$/m);
+    const refused = await taplab('descriptor', 'set', id, '--direction', 'in');
+    expect([refused.status, refused.err]).toEqual([1, expect.stringContaining('is locked')]);
+    await taplab('detach', id);
+  });
+
+  test('writes the frames of a capture, and one in hexadecimal', async () => {
+    const id = (await taplab('attach', 'client:eth0')).out.trim();
+    const path = join(folder, 'frames.pcapng');
+    const frames = Array.from({ length: 2500 }, (_, i) => Buffer.alloc(60, i));
+    writeFileSync(
+      path,
+      Buffer.concat([
+        sectionHeader({}),
+        interfaceDescription({ linkType: 1, snapLength: 0 }),
+        ...frames.map((bytes) => enhancedPacket({ seconds: 1, nanoseconds: 0, wireLength: 60, bytes })),
+      ]),
+    );
+    expect(await taplab('descriptor', 'write', id, path)).toMatchObject({
+      status: 0,
+      err: '2,500 frames sent\n',
+    });
+    const { sent } = fixture.emulator.descriptor(Number(id))!;
+    expect(sent.map((frame) => frame[0])).toEqual(frames.map((frame) => frame[0]));
+    await taplab('descriptor', 'write', id, '--hex', 'ff:ff:ff:ff:ff:ff 02 00 00 00 00 01 0800');
+    expect(Buffer.from(sent.at(-1)!).toString('hex')).toBe('ffffffffffff0200000000010800');
+    await taplab('detach', id);
+  });
+});
+
 test.each([
   [['delay', '20'], 'taplab: delay 20 is taken as 20us, as tc(8) does; write 20ms for milliseconds\n'],
   [['delay 5ms 2'], 'taplab: delay 2 is taken as 2us, as tc(8) does; write 2ms for milliseconds\n'],
@@ -301,6 +376,54 @@ describe('dump', () => {
     const types: number[] = [];
     for (let at = 0; at < bytes.length; at += bytes.readUInt32LE(at + 4)) types.push(bytes.readUInt32LE(at));
     expect(types).toEqual([0x0a0d0d0a, 1, 6, 6, 5]);
+  });
+
+  /** Runs dump of several interfaces, and lets a frame arrive on each, the later one first. */
+  async function dumpBoth(...args: string[]): Promise<Outcome> {
+    const running = taplab('dump', ...args);
+    const listening = () =>
+      fixture.emulator.descriptors().filter((each) =>
+        fixture.captures
+          .of(each)
+          .status()
+          .subscribers.some(({ format }) => format !== 'bpf'),
+      );
+    await eventually(() => listening().length >= 2, 'dump listens');
+    const [first, second] = listening();
+    second!.captureBatch(batchOf({ seconds: 1000, nanoseconds: 7000, bytes: udp }));
+    first!.captureBatch(batchOf({ seconds: 1000, nanoseconds: 5000, bytes: udp, dropReason: 1 }));
+    const outcome = await running;
+    await eventually(() => listening().length === 0, 'dump detaches');
+    return outcome;
+  }
+
+  test('merges several interfaces, says which a frame is from, and why it was dropped', async () => {
+    const { status, out, err } = await dumpBoth('client:eth0', 'server:eth0', 'udp', '--drops', '-c', '2');
+    expect(status).toBe(0);
+    expect(out.trimEnd().split('\n')).toEqual([
+      expect.stringMatching(/\.000005 client:eth0 drop +46 {2}IP .*udp 4 \(dropped by link wan: queue\)$/),
+      expect.stringMatching(/\.000007 server:eth0 in +46 {2}IP .*udp 4$/),
+    ]);
+    expect(err).toContain('capturing on client:eth0, server:eth0, filter: udp;');
+    expect(err).toContain('2 frames captured, 0 dropped');
+  });
+
+  test('writes all interfaces into one complete pcapng', async () => {
+    const path = join(folder, 'all.pcapng');
+    const { status, err } = await dumpBoth('--all', '-w', path, '-c', '2');
+    expect([status, err]).toEqual([0, expect.stringContaining('server:tun0')]);
+    const bytes = readFileSync(path);
+    const types: number[] = [];
+    for (let at = 0; at < bytes.length; at += bytes.readUInt32LE(at + 4)) types.push(bytes.readUInt32LE(at));
+    expect(types).toEqual([0x0a0d0d0a, 1, 1, 1, 6, 6, 5, 5, 5]);
+    expect(bytes.includes('dropped by link wan: queue')).toBe(true);
+  });
+
+  test('attaches to all or to none', async () => {
+    const before = fixture.emulator.descriptors().length;
+    const { status, err } = await taplab('dump', '--all', '@arp');
+    expect([status, err]).toEqual([1, expect.stringMatching(/server:tun0: .*Ethernet/)]);
+    expect(fixture.emulator.descriptors()).toHaveLength(before);
   });
 
   test('writes JSON lines to stdout', async () => {

@@ -53,7 +53,10 @@ export async function startFixture(options: FixtureOptions = {}): Promise<Fixtur
   const folder = mkdtempSync(join(tmpdir(), 'taplab-control-'));
   const socketPath = join(folder, 'run', 'taplab.sock');
   const emulator = new FakeEmulator();
-  const captures = new Captures('taplab test');
+  const captures = new Captures(
+    'taplab test',
+    (name) => emulator.links().find((link) => link.endpoints.includes(name))?.name,
+  );
   const log: Record<string, unknown>[] = [];
   const logger = pino({}, { write: (line: string) => void log.push(JSON.parse(line)) });
   let peer: Peer | undefined = { uid: 0, gid: 0, pid: 1 };

@@ -1,18 +1,13 @@
 /** `taplab attach`: opens a descriptor that stays until it is detached. */
 import { Command } from 'commander';
-import type { Direction } from '../../bpf/record.ts';
 import { type AttachBody, type ControlClient, ControlError } from '../../control/client.ts';
 import type { DescriptorResource } from '../../control/schemas/resources.ts';
-import { bufferSize, directionOption, filterBody, jsonOption } from '../arguments.ts';
+import { bufferSize, filterBody, jsonOption } from '../arguments.ts';
 import type { Context } from '../context.ts';
+import { addSettingOptions, type SettingOptions, settingsBody } from '../descriptor-settings.ts';
 import { CliError } from '../errors.ts';
 
-type AttachOptions = {
-  readonly direction?: Direction;
-  readonly immediate?: true;
-  readonly buffer?: number;
-  readonly json?: true;
-};
+type AttachOptions = SettingOptions & { readonly buffer?: number; readonly json?: true };
 
 /** How FILTER arguments are explained, wherever there is one. */
 export const FILTER_HELP = `
@@ -44,14 +39,13 @@ export async function attach(
 }
 
 export function attachCommand(context: Context): Command {
-  return new Command('attach')
+  const command = new Command('attach')
     .summary('attach a BPF descriptor to an interface')
     .description('Attaches a descriptor to an interface and prints its id. It stays until `taplab detach`.')
     .argument('<node:interface>', 'interface')
     .argument('[filter...]', 'which frames to accept')
-    .addOption(directionOption())
-    .option('--immediate', 'give frames to readers at once, not when a buffer is full or the timeout over')
-    .option('--buffer <size>', 'size of each buffer, such as 64kb', bufferSize)
+    .option('--buffer <size>', 'size of each buffer, such as 64kb', bufferSize);
+  return addSettingOptions(command)
     .addOption(jsonOption('print the descriptor as JSON'))
     .addHelpText(
       'after',
@@ -59,13 +53,16 @@ export function attachCommand(context: Context): Command {
 
 Examples:
   $ taplab attach client:eth0 @dns
-  $ taplab attach client:eth0 --direction in 'tcp port 80'`,
+  $ taplab attach client:eth0 --direction in 'tcp port 80'
+  $ taplab attach client:eth0 --write-filter arp --timestamp nanotime`,
     )
     .action(async (interfaceName: string, words: string[], options: AttachOptions) => {
-      const { direction, immediate, buffer, json } = options;
+      const { buffer, json } = options;
+      const { writeFilter, ...settings } = settingsBody(options);
       const descriptor = await attach(context.client, interfaceName, words, {
-        ...(direction && { direction }),
-        ...(immediate && { immediate }),
+        ...settings,
+        // None is what a new descriptor has.
+        ...(writeFilter !== undefined && writeFilter !== null && { writeFilter }),
         ...(buffer !== undefined && { bufferBytes: buffer }),
       });
       if (json) context.terminal.printJson(descriptor);
