@@ -18,12 +18,23 @@ import { BpfError, type HeldBatch, type ReadOptions } from './types.ts';
 
 const NOTHING: HeldBatch = { bytes: new Uint8Array(0), release: async () => {} };
 
-/** What was found under the lock. */
-const HOLD = 0; // a hold buffer, now in use
-const EMPTY = 1; // nothing to hand over
-const BUSY = 2; // somebody else has the hold buffer
-const GONE = 3; // the interface is gone and everything captured was read
-const CLOSED = 4;
+const HOLD = 1; // a hold buffer, now in use
+const EMPTY = 2; // nothing to hand over
+const BUSY = 3; // somebody else has the hold buffer
+const GONE = 4; // the interface is gone and everything captured was read
+const CLOSED = 5;
+const READY = 6; // there is something to read
+
+/** What one look under the lock found. Each caller has its own: others look while it resolves. */
+type Found = {
+  what: number;
+  /** The hold buffer. */
+  offset: number;
+  length: number;
+  storeEmpty: boolean;
+  /** What the record then said that readers wait for. */
+  wish: number;
+};
 
 export class DescriptorReader {
   /** BIOCIMMEDIATE and BIOCSRTIMEOUT. Wake readers after a change. */
@@ -44,12 +55,6 @@ export class DescriptorReader {
   #last: Promise<unknown> = Promise.resolve();
   #readers = 0;
   #freeBuffers: (() => void) | undefined;
-  /** What look() found; one caller at a time uses it, in the turn in which it resolves. */
-  #offset = 0;
-  #length = 0;
-  #storeEmpty = true;
-  /** What the record now says its readers wait for. */
-  #wish = WAIT_NOTHING;
 
   constructor(arena: Arena, d: number, interfaceIndex: number, immediate: boolean, readTimeoutMs: number) {
     this.#arena = arena;
@@ -89,8 +94,8 @@ export class DescriptorReader {
   async poll(timeoutMs: number = Number.POSITIVE_INFINITY): Promise<boolean> {
     const beganMs = performance.now();
     for (;;) {
-      if (this.closed || (await this.#isReady())) return true;
-      if (this.closed) return true;
+      const found = await this.#look((into) => this.#isReady(into));
+      if (this.closed || found.what === READY) return true;
       const elapsedMs = performance.now() - beganMs;
       if (elapsedMs >= timeoutMs) return false;
       let leftMs = timeoutMs - elapsedMs;
@@ -102,7 +107,7 @@ export class DescriptorReader {
         }
         leftMs = Math.min(leftMs, untilTimedOutMs);
       }
-      await this.#wait(leftMs);
+      await this.#wait(found, leftMs);
     }
   }
 
@@ -135,81 +140,85 @@ export class DescriptorReader {
     let handOver = nonblocking || this.#timedOut;
     this.#timedOut = false;
     for (;;) {
-      const found = await this.#look(handOver, !nonblocking);
-      if (found === HOLD) {
-        const held = this.#held();
+      const found = await this.#look((into) => this.#takeHold(into, handOver, !nonblocking));
+      const { what } = found;
+      if (what === HOLD) {
+        const held = this.#held(found);
         if (!this.closed) return held;
         await held.release();
       }
-      if (this.closed || found === GONE || found === CLOSED) return undefined;
+      if (this.closed || what === GONE) return undefined;
       if (nonblocking) throw new BpfError('EWOULDBLOCK', 'nothing has been captured that can be read now');
-      if (handOver && emptyOnTimeout && found === EMPTY) return NOTHING;
-      if (!emptyOnTimeout) sinceMs = this.#storeEmpty ? undefined : (sinceMs ?? performance.now());
-      const timed = sinceMs !== undefined && this.readTimeoutMs > 0 && found !== BUSY;
+      if (handOver && emptyOnTimeout && what === EMPTY) return NOTHING;
+      if (!emptyOnTimeout) sinceMs = found.storeEmpty ? undefined : (sinceMs ?? performance.now());
+      const timed = sinceMs !== undefined && this.readTimeoutMs > 0 && what !== BUSY;
       const leftMs = timed ? sinceMs! + this.readTimeoutMs - performance.now() : Number.POSITIVE_INFINITY;
-      if (leftMs > 0) await this.#wait(leftMs);
+      if (leftMs > 0) await this.#wait(found, leftMs);
       handOver = timed && performance.now() - sinceMs! >= this.readTimeoutMs;
     }
   }
 
+  /** Looks at the buffers with the lock held. Of a closed descriptor there is nothing left to look at. */
+  async #look(find: (into: Found) => void): Promise<Found> {
+    const found: Found = { what: CLOSED, offset: 0, length: 0, storeEmpty: true, wish: WAIT_NOTHING };
+    await withBpfIf(this.#arena, CONTROL_THREAD, this.#interfaceIndex, () => {
+      if (!this.closed) find(found);
+    });
+    return found;
+  }
+
   /**
-   * Takes the hold buffer, after rotating if something is to be handed over. If there is none and `wait`, the
-   * record says what the reader waits for, and so does #wish.
+   * Takes the hold buffer, after rotating if what is in the store is to be handed over. If there is none and `wait`,
+   * the record then says what is waited for. With the lock held.
    */
-  #look(handOver: boolean, wait: boolean): Promise<number> {
+  #takeHold(found: Found, handOver: boolean, wait: boolean): void {
     const [arena, d] = [this.#arena, this.#d];
-    return withBpfIf(arena, CONTROL_THREAD, this.#interfaceIndex, () => {
-      if (this.closed) return CLOSED;
-      const empty = isStoreEmpty(arena, d);
-      this.#storeEmpty = empty;
-      if (this.#inUse) {
-        if (wait) this.#wishFor(WAIT_HOLD);
-        return BUSY;
-      }
-      // With the lock held: what was seen before waiting for it may have changed meanwhile.
-      if ((handOver || this.immediate || !this.attached) && !empty) rotate(arena, d);
-      if (hasHold(arena, d)) {
-        this.#offset = holdOffset(arena, d);
-        this.#length = holdLength(arena, d);
-        this.#inUse = true;
-        return HOLD;
-      }
-      if (!this.attached) return GONE;
-      if (wait) this.#wishFor(empty ? WAIT_RECORD : WAIT_HOLD);
-      return EMPTY;
-    });
+    found.storeEmpty = isStoreEmpty(arena, d);
+    if (this.#inUse) {
+      found.what = BUSY;
+      if (wait) this.#wishFor(found, WAIT_HOLD);
+      return;
+    }
+    // What was seen before waiting for the lock may have changed meanwhile.
+    if ((handOver || this.immediate || !this.attached) && !found.storeEmpty) rotate(arena, d);
+    if (hasHold(arena, d)) {
+      found.what = HOLD;
+      found.offset = holdOffset(arena, d);
+      found.length = holdLength(arena, d);
+      this.#inUse = true;
+      return;
+    }
+    found.what = this.attached ? EMPTY : GONE;
+    if (wait && this.attached) this.#wishFor(found, found.storeEmpty ? WAIT_RECORD : WAIT_HOLD);
   }
 
-  /** bpf_ready(). If not, the record says that a record or a hold buffer is waited for. */
-  #isReady(): Promise<boolean> {
+  /** bpf_ready(). If not, the record then says what is waited for. With the lock held. */
+  #isReady(found: Found): void {
     const [arena, d] = [this.#arena, this.#d];
-    return withBpfIf(arena, CONTROL_THREAD, this.#interfaceIndex, () => {
-      if (this.closed || !this.attached) return true;
-      const atOnce = this.immediate || this.#timedOut;
-      if (!this.#inUse && (hasHold(arena, d) || (atOnce && !isStoreEmpty(arena, d)))) return true;
-      this.#wishFor(atOnce && !this.#inUse ? WAIT_RECORD : WAIT_HOLD);
-      return false;
-    });
+    const atOnce = this.immediate || this.#timedOut;
+    const readable = !this.#inUse && (hasHold(arena, d) || (atOnce && !isStoreEmpty(arena, d)));
+    found.what = readable || !this.attached ? READY : EMPTY;
+    if (found.what === EMPTY) this.#wishFor(found, atOnce && !this.#inUse ? WAIT_RECORD : WAIT_HOLD);
   }
 
-  /** Several may wait: whoever is content with less decides, the others only look once too often. */
-  #wishFor(what: number): void {
+  /** Several may wait: who is content with less decides, the others only look once too often. */
+  #wishFor(found: Found, what: number): void {
     const word = this.#d + D_WAIT;
     const now = this.#arena.i32[word]!;
-    this.#wish = now === WAIT_NOTHING ? what : Math.min(now, what);
-    Atomics.store(this.#arena.i32, word, this.#wish);
+    found.wish = now === WAIT_NOTHING ? what : Math.min(now, what);
+    Atomics.store(this.#arena.i32, word, found.wish);
   }
 
-  async #wait(timeoutMs: number): Promise<void> {
+  async #wait({ wish }: Found, timeoutMs: number): Promise<void> {
     const limitMs = timeoutMs === Number.POSITIVE_INFINITY ? undefined : timeoutMs;
-    await waitWhile(this.#arena.i32, this.#d + D_WAIT, this.#wish, limitMs);
+    await waitWhile(this.#arena.i32, this.#d + D_WAIT, wish, limitMs);
   }
 
-  /** The hold buffer that look() has taken. */
-  #held(): HeldBatch {
+  /** The hold buffer that #takeHold() has found. */
+  #held({ offset, length }: Found): HeldBatch {
     let released = false;
     return {
-      bytes: this.#arena.u8.subarray(this.#offset, this.#offset + this.#length),
+      bytes: this.#arena.u8.subarray(offset, offset + length),
       release: async () => {
         if (released) return;
         released = true;

@@ -1,54 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { Arena, FIRST_WORKER } from '../../src/arena/arena.ts';
-import { Heap } from '../../src/arena/heap.ts';
+import { FIRST_WORKER } from '../../src/arena/arena.ts';
 import { unlock } from '../../src/arena/mutex.ts';
-import { bpfPeersPresent, bpfTap } from '../../src/bpf/bpf-if.ts';
-import { DescriptorTable } from '../../src/bpf/descriptor-table.ts';
+import { bpfPeersPresent } from '../../src/bpf/bpf-if.ts';
 import { DIRECTION_IN, DIRECTION_OUT, frames } from '../../src/bpf/record.ts';
-import { type AttachOptions, CONTROL_OWNER } from '../../src/bpf/types.ts';
 import { assemble, Program } from '../../vm/index.ts';
-
-const FRAME_BYTES = 100;
-/** Record header 24 + 100, padded to 8. */
-const RECORD_BYTES = 128;
-
-const options: AttachOptions = {
-  filter: '',
-  program: Program.from([]),
-  direction: 'inout',
-  immediate: false,
-  readTimeoutMs: 5,
-  bufferBytes: 4096,
-  owner: CONTROL_OWNER,
-};
-
-function setUp() {
-  const capacity = { workers: 1, interfaces: 2, directions: 1, descriptors: 4 };
-  const arena = Arena.create({ ...capacity, slotsPerWorker: 2, slotBytes: 2048, heapBytes: 2 ** 20 });
-  const heap = new Heap(arena.heap, arena.capacity.heapBytes);
-  const table = new DescriptorTable(arena, heap);
-  const sent: Uint8Array[] = [];
-  const attachment = {
-    name: 'a:eth0',
-    index: 0,
-    generation: 0,
-    linkType: 1,
-    mtu: 1500,
-    write: async (frame: Uint8Array) => void sent.push(frame),
-  };
-  /** Taps `count` frames whose first byte is their number. */
-  const tap = (count: number, direction = DIRECTION_IN, first = 0): void => {
-    for (let i = 0; i < count; i++) {
-      arena.u8[arena.frames] = first + i;
-      const stamp = { seconds: 1_700_000_000, nanoseconds: i, uptimeSeconds: 60, uptimeNanoseconds: i };
-      bpfTap(arena, FIRST_WORKER, 0, arena.frames, FRAME_BYTES, direction, stamp);
-    }
-  };
-  return { arena, heap, table, attachment, tap, sent };
-}
-
-const numbers = (batch: Uint8Array | undefined): number[] =>
-  [...frames(batch!)].map((each) => each.bytes[0]!);
+import { numbers, options, RECORD_BYTES, setUp } from './helper.ts';
 
 describe('peers present', () => {
   it('is true exactly while something is attached', async () => {

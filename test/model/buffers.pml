@@ -1,7 +1,8 @@
 /*
- * The two buffers of one descriptor, its reader, and who wakes it (src/bpf/buffers.ts, src/bpf/descriptor.ts):
- * workers store records, the reader takes them a buffer at a time, and the control thread flushes, changes the mode,
- * takes the interface away and closes meanwhile. A worker may die at any step, also with the lock.
+ * The two buffers of one descriptor, its readers, and who wakes them (src/bpf/buffers.ts, src/bpf/reader.ts,
+ * src/bpf/descriptor.ts): workers store records, readers take them a buffer at a time and keep it as long as they
+ * like, another asks whether there is something to read, and the control thread flushes, changes the mode, takes the
+ * interface away and closes meanwhile. A worker may die at any step, also with the lock.
  *
  * Proven of it (README.md says how each is checked):
  *   - a half-written record is never read; every stored record is read exactly once, in order, or was flushed;
@@ -24,6 +25,9 @@
 #endif
 #ifndef READERS
 #define READERS 1
+#endif
+#ifndef POLL
+#define POLL 0          /* 1: somebody waits in poll() */
 #endif
 #ifndef IMMEDIATE
 #define IMMEDIATE 1
@@ -86,15 +90,18 @@ byte length[3];                                 /* D_LENGTH, of either buffer */
 #define AT(buffer, index) content[((buffer) - 1) * CAPACITY + (index)]
 
 /*
- * The control thread's own memory: class Descriptor. Its tasks give way to each other only at an await. A turn in
+ * The control thread's own memory: class DescriptorReader. Its tasks give way to each other only at an await. A turn in
  * which a task touches no shared memory is one step; the other turns hold `eventLoop`.
  */
 bool eventLoop = false;
 bool immediate = IMMEDIATE;
 bool attachedField = true;
 bool closedField = false;
-byte resets = 0;
-byte readersIn = 0;             /* readers whose turn it is; #lastRead makes it one at most */
+bool inUse = false;             /* #inUse: a reader has the hold buffer */
+bool timedOut = false;          /* #timedOut */
+#ifdef WISH_OF_ALL
+byte wish = WAIT_NOTHING;
+#endif
 
 /* Not in the program: what is proven about it. */
 #define NEVER 0
@@ -104,7 +111,8 @@ byte readersIn = 0;             /* readers whose turn it is; #lastRead makes it 
 byte fate[RECORDS + 1];
 byte lastStored = 0, lastRead = 0;
 bool freed = false;
-bool asleep[READERS];           /* in Atomics.waitAsync on D_WAIT */
+#define SLEEPERS (READERS + POLL)
+bool asleep[SLEEPERS];          /* in Atomics.waitAsync on D_WAIT */
 byte readersLeft = READERS;
 bool stop[FIRST_WORKER + TAPPERS];
 hidden byte at, other;
@@ -171,7 +179,7 @@ inline wakeReader()
 	waitWord = WAIT_NOTHING;
 	d_step {
 		asleep[0] = false
-#if READERS > 1
+#if SLEEPERS > 1
 		; asleep[1] = false
 #endif
 	}
@@ -247,134 +255,195 @@ dies:	atomic { !eventLoop -> eventLoop = true };
 over:	skip
 }
 
-/* A task of the control thread that reads until the end: Descriptor.read() again and again, each #readNext(). */
-proctype Reader(byte me)
+/* #wishFor(), under the lock: who waits for less decides */
+inline wishFor(what)
 {
-	byte offset, bytes, wanted, index, number, resetsSeen;
-	bool handOver, nothing, gone;   /* handOver: whether a store that is not full is handed over too */
-
-end_turn:	/* read(): after the reader before it */
-#ifdef NO_READ_QUEUE
-	atomic { !eventLoop -> readersIn++ };
+#ifdef WISH_OVERWRITES
+	wish = what;
 #else
-	atomic { !eventLoop && readersIn == 0 -> readersIn++ };
+	wish = (waitWord == WAIT_NOTHING || what < waitWord -> what : waitWord);
 #endif
+	waitWord = wish
+}
 
-again:	skip;
+/* #wait(): waitWhile(D_WAIT, wish) compares and goes to sleep in one step */
+inline sleepUnlessWoken()
+{
 	d_step {
 		!eventLoop ->
-		gone = closedField;
-#ifdef MODE_BEFORE_LOCK
-		handOver = handOver || immediate || !attachedField
+#ifdef SLEEP_WITHOUT_COMPARE
+		asleep[me] = true;
+#else
+		asleep[me] = (waitWord == wish);
 #endif
-	};
+#ifndef WISH_OF_ALL
+		wish = WAIT_NOTHING
+#endif
+	}
+}
+
+/*
+ * A task of the control thread that reads until the end: DescriptorReader.take() again and again. The readers do not
+ * queue up here, as non-blocking ones do not.
+ */
+proctype Reader(byte me)
+{
+	byte offset, bytes, index, number;
+#ifndef WISH_OF_ALL
+	byte wish;                      /* Found.wish */
+#endif
+	bool handOver, nothing, gone, timed;    /* handOver: whether a store that is not full is handed over too */
+
+turn:	skip;	/* #take() */
+	d_step { !eventLoop -> handOver = timedOut; timedOut = false };
+
+again:	skip;
+#ifdef CLOSED_BEFORE_LOCK
+	atomic { !eventLoop -> gone = closedField };
 	if
 	:: gone -> goto finished
 	:: else
 	fi;
+#endif
+#ifdef MODE_BEFORE_LOCK
+	atomic { !eventLoop -> handOver = handOver || immediate || !attachedField };
+#endif
 
-	/* #takeHold() */
+	/* #look() */
 	withBpfIf();
+#ifndef CLOSED_BEFORE_LOCK
+	if
+	:: closedField -> unlockAndAwait(); goto finished
+	:: else
+	fi;
+#endif
 	assert(!freed);
+	nothing = (STORE_LENGTH == 0);
+	if
+#ifndef NO_IN_USE
+	:: inUse ->
+		timed = false;
+		wishFor(WAIT_HOLD);
+		d_step { nothing = false; lockOwner = NOBODY; eventLoop = false };
+		goto wait
+	:: else
+#else
+	:: true
+#endif
+	fi;
 #ifndef MODE_BEFORE_LOCK
 	handOver = handOver || immediate || !attachedField;
 #endif
-	nothing = (STORE_LENGTH == 0);
 	if
 	:: HOLD == 0 && handOver && !nothing -> rotate()
 	:: else
 	fi;
 	offset = HOLD;
 	bytes = (offset != 0 -> HOLD_LENGTH : 0);
-	wanted = (nothing -> WAIT_RECORD : WAIT_HOLD);
 	if
-	:: offset == 0 -> waitWord = wanted
-	:: else
-	fi;
-	d_step { resetsSeen = resets; nothing = false; gone = !attachedField };
-	unlockAndAwait();
-
-	/* #readNext() goes on in a later turn. */
-	atomic { !eventLoop -> eventLoop = true };
-#ifdef MODE_BEFORE_LOCK
-	gone = !attachedField;
-#endif
-	if
-	:: closedField -> eventLoop = false; goto finished
-	:: else
-	fi;
-	if
-#ifndef NO_RESET_RECHECK
-	:: offset != 0 && resets != resetsSeen -> eventLoop = false; goto again
-	:: offset != 0 && resets == resetsSeen ->
-#else
-	:: offset != 0 ->
-#endif
-		/* The copy, outside of the lock, while workers go on. */
-		for (index : 0 .. CAPACITY - 1) {
-			if
-			:: index < bytes ->
-				assert(!freed);
-				d_step {
-					number = AT(offset, index);
-					assert(number != TORN);                 /* whole */
-					assert(fate[number] == STORED);         /* once, and not flushed */
-					assert(number > lastRead);              /* in order */
-					fate[number] = READ;
-					lastRead = number;
-					number = 0
-				}
-			:: else
-			fi
-		};
-		index = 0;
-		eventLoop = false;
-		withBpfIf();
-		if
-		:: resets == resetsSeen -> release()
-		:: else
-		fi;
-		unlockAndAwait();
-		d_step {
-			!eventLoop ->
-			wanted = (resets == resetsSeen);        /* else it was flushed meanwhile, and is not returned */
-			offset = 0; bytes = 0; resetsSeen = 0; gone = false
-		};
-		if
-		:: !wanted -> goto again
-		:: wanted -> atomic { wanted = 0; handOver = false; readersIn--; goto end_turn }        /* returns the batch */
-		fi
-	:: offset == 0 && gone ->
+	:: offset != 0 -> inUse = true
+	:: offset == 0 && !attachedField ->
 		/* ENXIO: nothing that was captured is left. */
 		d_step {
 			for (at : 1 .. RECORDS) { assert(fate[at] != STORED) };
-			eventLoop = false
+			nothing = false; lockOwner = NOBODY; eventLoop = false
 		};
 		goto finished
-	:: else ->
-		/* waitWhile(D_WAIT, wanted): compares and goes to sleep in one step */
-		d_step {
-#ifdef SLEEP_WITHOUT_COMPARE
-			asleep[me] = true;
-#else
-			asleep[me] = (waitWord == wanted);
-#endif
-			resetsSeen = 0;
-			eventLoop = false
-		};
-end_asleep:	if
-		:: !asleep[me] -> handOver = false
-#if READ_TIMEOUT
-		:: atomic { asleep[me] && wanted == WAIT_HOLD -> asleep[me] = false; handOver = true }
-#endif
-		fi;
-		wanted = 0;
-		goto again
+	:: else -> timed = !nothing; wishFor((nothing -> WAIT_RECORD : WAIT_HOLD))
+	fi;
+	d_step { nothing = false; lockOwner = NOBODY; eventLoop = false };
+	if
+	:: offset == 0 -> goto wait
+	:: else
 	fi;
 
-finished: skip;
-	d_step { readersIn--; readersLeft-- }
+	/* #take() goes on in a later turn. What was closed meanwhile is not given out, only back. */
+	d_step { !eventLoop -> gone = closedField };
+	/* The reader has the buffer, over many turns, while workers go on and the descriptor may be closed. */
+	for (index : 0 .. CAPACITY - 1) {
+		if
+		:: !gone && index < bytes ->
+			assert(!freed);
+			d_step {
+				number = AT(offset, index);
+				assert(number != TORN);                 /* whole */
+				assert(fate[number] == STORED);         /* once, and not flushed */
+				assert(number > lastRead);              /* in order */
+				fate[number] = READ;
+				lastRead = number;
+				number = 0
+			}
+		:: else
+		fi
+	};
+	index = 0;
+	/* #release() */
+	withBpfIf();
+	inUse = false;
+	if
+	:: closedField
+	:: !closedField ->
+		assert(!freed);
+		release();
+#ifndef NO_WAKE_AFTER_RELEASE
+		wakeReader()
+#endif
+	fi;
+	d_step { offset = 0; bytes = 0; handOver = false; lockOwner = NOBODY; eventLoop = false };
+	if
+	:: gone -> goto finished
+	:: !gone -> goto turn       /* returns the batch */
+	fi;
+
+wait:	sleepUnlessWoken();
+end_asleep:	if
+	:: !asleep[me] -> handOver = false
+#if READ_TIMEOUT
+	:: atomic { asleep[me] && timed -> asleep[me] = false; handOver = true }
+#endif
+	fi;
+	timed = false;
+	goto again;
+
+finished: readersLeft--
 }
+
+#if POLL
+/* A task of the control thread: DescriptorReader.poll(), once. */
+active proctype Poll()
+{
+	byte me = READERS;
+#ifndef WISH_OF_ALL
+	byte wish;
+#endif
+	bool atOnce;
+
+again:	/* #isReady() */
+	withBpfIf();
+	if
+	:: closedField || !attachedField -> goto ready
+	:: else
+	fi;
+	assert(!freed);
+	atOnce = immediate || timedOut;
+	if
+	:: !inUse && (HOLD != 0 || (atOnce && STORE_LENGTH != 0)) -> goto ready
+	:: else -> wishFor((atOnce && !inUse -> WAIT_RECORD : WAIT_HOLD))
+	fi;
+	d_step { atOnce = false; lockOwner = NOBODY; eventLoop = false };
+	sleepUnlessWoken();
+end_asleep:	if
+	:: !asleep[me]
+#if READ_TIMEOUT
+	:: d_step { !eventLoop && asleep[me] && !timedOut -> asleep[me] = false; timedOut = true }
+#endif
+	fi;
+	goto again;
+
+ready:	atOnce = false;
+	unlockAndAwait()
+}
+#endif
 
 /* Descriptor #detach(): the interface is gone, or close() */
 inline detachDescriptor()
@@ -392,17 +461,29 @@ inline detachDescriptor()
 }
 
 #if FLUSH
-/* Descriptor.flush(): #reset() and buffers.ts reset() */
+/* Descriptor.flush(): #reset() and buffers.ts reset(). A hold buffer that is in use stays the reader's. */
 active proctype Flush()
 {
 	withBpfIf();
 	d_step {
-		resets++;
-		for (at : 1 .. RECORDS) { fate[at] = (fate[at] == STORED -> FLUSHED : fate[at]) }
+		for (at : 0 .. CAPACITY - 1) {
+			if
+			:: at < STORE_LENGTH -> fate[AT(STORE, at)] = FLUSHED
+			:: else
+			fi;
+			if
+			:: HOLD != 0 && !inUse && at < HOLD_LENGTH -> fate[AT(HOLD, at)] = FLUSHED
+			:: else
+			fi
+		}
 	};
 	STORE_LENGTH = 0;
 	if
+#ifdef FLUSH_IN_USE
 	:: HOLD != 0 -> release()
+#else
+	:: HOLD != 0 && !inUse -> release()
+#endif
 	:: else
 	fi;
 	unlockAndAwait()
@@ -410,7 +491,7 @@ active proctype Flush()
 #endif
 
 #if SET_IMMEDIATE
-/* Descriptor.setImmediate(): without the lock. The same wakeReader() reaches a slot that was used again. */
+/* Descriptor.setImmediate(): without the lock. */
 active proctype SetImmediate()
 {
 	atomic { !eventLoop -> eventLoop = true };
@@ -434,7 +515,7 @@ active proctype Close()
 	d_step { !eventLoop -> closedField = true };
 	detachDescriptor();
 #ifndef FREE_WITH_READER
-	d_step { !eventLoop && readersIn == 0 -> freed = true }         /* await this.#lastRead; Heap.free() */
+	d_step { !eventLoop && !inUse -> freed = true }         /* DescriptorReader.end(), Heap.free() */
 #else
 	d_step { !eventLoop -> freed = true }
 #endif
@@ -446,8 +527,8 @@ active proctype Quiescence()
 {
 end:	timeout ->
 	d_step {
-		for (at : 0 .. READERS - 1) {
-			assert(!asleep[at] || (attachedField && !closedField && HOLD == 0));
+		for (at : 0 .. SLEEPERS - 1) {
+			assert(!asleep[at] || (attachedField && !closedField && !inUse && HOLD == 0));
 			assert(!asleep[at] || STORE_LENGTH == 0 || (!immediate && !READ_TIMEOUT))
 		}
 	}

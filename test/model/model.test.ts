@@ -35,6 +35,10 @@ const PROVEN: readonly [model: string, what: string, macros: string, check?: Che
   ['buffers.pml', 'made immediate while it is read', 'IMMEDIATE=0 SET_IMMEDIATE=1 CAPACITY=2'],
   ['buffers.pml', 'closed while it is read', 'CLOSE=1 GONE=1'],
   ['buffers.pml', 'two readers', 'READERS=2'],
+  ['buffers.pml', 'two readers, flushed', 'READERS=2 FLUSH=1 FRAMES=1 CAPACITY=2'],
+  ['buffers.pml', 'two readers of a closed descriptor', 'READERS=2 CLOSE=1 FRAMES=1'],
+  ['buffers.pml', 'polled while it is read', 'POLL=1 IMMEDIATE=0 READ_TIMEOUT=1 CAPACITY=2'],
+  ['buffers.pml', 'closed while it is polled', 'POLL=1 CLOSE=1 GONE=1 FRAMES=1'],
   ['buffers.pml', 'every reader comes to the end', 'GONE=1', 'fairness'],
   [
     'buffers.pml',
@@ -92,12 +96,36 @@ const NEEDED: readonly [model: string, rule: string, macros: string, error: RegE
   ],
   [
     'buffers.pml',
-    'the reader looks whether it was flushed',
-    'NO_DEATH FLUSH=1 FRAMES=3 NO_RESET_RECHECK',
+    'flushing leaves a hold buffer that is in use alone',
+    'NO_DEATH FLUSH=1 FRAMES=3 FLUSH_IN_USE',
     ASSERTION,
   ],
-  ['buffers.pml', 'readers queue up', 'READERS=2 NO_READ_QUEUE', ASSERTION],
-  ['buffers.pml', 'close() waits for the reader', 'CLOSE=1 FREE_WITH_READER', ASSERTION],
+  ['buffers.pml', 'a hold buffer has one reader at a time', 'READERS=2 NO_IN_USE', ASSERTION],
+  [
+    'buffers.pml',
+    'who gives a hold buffer back wakes those who wait for it',
+    'NO_DEATH READERS=2 NO_WAKE_AFTER_RELEASE',
+    ASSERTION,
+  ],
+  [
+    'buffers.pml',
+    'of those who wait who is content with less decides',
+    'NO_DEATH POLL=1 IMMEDIATE=0 READ_TIMEOUT=1 CAPACITY=2 WISH_OVERWRITES',
+    ASSERTION,
+  ],
+  [
+    'buffers.pml',
+    'everybody remembers himself what he waits for',
+    'NO_DEATH POLL=1 IMMEDIATE=0 READ_TIMEOUT=1 CAPACITY=2 WISH_OF_ALL',
+    ASSERTION,
+  ],
+  ['buffers.pml', 'a hold buffer in use is not freed', 'CLOSE=1 FREE_WITH_READER', ASSERTION],
+  [
+    'buffers.pml',
+    'the reader sees with the lock held that the descriptor is closed',
+    'NO_DEATH CLOSE=1 CLOSED_BEFORE_LOCK',
+    ASSERTION,
+  ],
 ];
 
 const split = (macros: string): string[] => macros.split(' ').filter((macro) => macro !== '');
