@@ -6,14 +6,23 @@
  */
 
 const ALIGN = 64;
+const PAGE = 4096;
+/** Blocks smaller than this keep their pages: the next to come uses them. */
+const GIVEN_BACK_BYTES = 65_536;
 
 export class Heap {
   /** Free blocks by ascending offset; no two touch. */
   readonly #free: { offset: number; bytes: number }[];
   readonly #used: Map<number, number> = new Map();
+  readonly #giveBack: (offset: number, bytes: number) => void;
 
-  constructor(offset: number, bytes: number) {
+  /**
+   * @param giveBack takes whole pages of a large block that was freed, for the system to have until they are touched
+   * again; they may be zero then
+   */
+  constructor(offset: number, bytes: number, giveBack: (offset: number, bytes: number) => void = () => {}) {
     this.#free = [{ offset, bytes }];
+    this.#giveBack = giveBack;
   }
 
   /** Byte offset of a new block of at least `bytes`, a multiple of 64; undefined when no hole is large enough. */
@@ -35,6 +44,10 @@ export class Heap {
     const bytes = this.#used.get(offset);
     if (bytes === undefined) throw new Error(`heap: ${offset} is not allocated`);
     this.#used.delete(offset);
+    if (bytes >= GIVEN_BACK_BYTES) {
+      const first = Math.ceil(offset / PAGE) * PAGE;
+      this.#giveBack(first, Math.floor((offset + bytes) / PAGE) * PAGE - first);
+    }
     let at = this.#free.findIndex((block) => block.offset > offset);
     if (at === -1) at = this.#free.length;
     this.#free.splice(at, 0, { offset, bytes });

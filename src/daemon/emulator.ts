@@ -18,6 +18,7 @@ import type { PlaneHost } from '../engine/host.ts';
 import { InlineHost } from '../engine/inline.ts';
 import { ThreadHost } from '../engine/threads.ts';
 import type { Lab, LabInterface, LabLink } from '../lab/model.ts';
+import { addressOf, MADV_DONTNEED, madvise } from '../sys/libc.ts';
 import type { EmulatorControl, InterfaceStatus, LinkChange, LinkStatus, WorkerStatus } from './contract.ts';
 import { capacityOf } from './layout.ts';
 import { macBytes, type RegisteredInterface } from './registry.ts';
@@ -49,7 +50,7 @@ export class Emulator implements EmulatorControl {
     this.#arena = Arena.create(capacityOf(lab));
     this.#descriptors = new DescriptorTable(
       this.#arena,
-      new Heap(this.#arena.heap, this.#arena.capacity.heapBytes),
+      new Heap(this.#arena.heap, this.#arena.capacity.heapBytes, pageGiver(this.#arena)),
       (interfaceIndex) => this.#fuser.changed(interfaceIndex),
     );
     this.#fuser = new FilterFuser(
@@ -223,6 +224,12 @@ export class Emulator implements EmulatorControl {
       filterEngine: this.#fuser.isCompiled(index) ? 'wasm' : 'interpreter',
     };
   }
+}
+
+/** Gives pages of an arena back to the system: its memory is private and anonymous, and reads as zero afterwards. */
+function pageGiver(arena: Arena): (offset: number, bytes: number) => void {
+  const start = addressOf(arena.u8);
+  return (offset, bytes) => void madvise(start + offset, bytes, MADV_DONTNEED);
 }
 
 /** What bpf(4)'s write reports when a frame was dropped for that reason. */

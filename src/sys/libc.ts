@@ -96,6 +96,11 @@ export const recvmsg: (fd: number, message: number, flags: number) => number = l
   'long recvmsg(int, uintptr_t, int)',
 );
 
+/** madvise(2). */
+export const madvise: (address: number, length: number, advice: number) => number = libc.func(
+  'int madvise(uintptr_t, size_t, int)',
+);
+
 /** clock_gettime(2) into a timespec at `address`. */
 export const clockGettime: (clock: number, address: number) => number = libc.func(
   'int clock_gettime(int, uintptr_t)',
@@ -119,6 +124,7 @@ export const SOL_SOCKET = 1;
 export const SO_PEERCRED = 17;
 export const SO_PEERGROUPS = 59;
 export const CLOCK_REALTIME = 0;
+export const MADV_DONTNEED = 4;
 export const POLLIN = 1;
 export const POLLERR = 8;
 export const POLLHUP = 16;

@@ -24,6 +24,34 @@ describe('bpf(4) records, as FreeBSD writes them on amd64', () => {
     );
   });
 
+  // bh_tstamp of 1,700,000,000.123456789 s, written by hand: tv_sec or bt_sec, then tv_usec or bt_frac.
+  it.each([
+    ['microtime', 123_456_789, '00f1536500000000 40e2010000000000'],
+    ['nanotime', 123_456_789, '00f1536500000000 15cd5b0700000000'],
+    ['bintime', 123_456_789, '00f1536500000000 325f633937dd9a1f'],
+    ['bintime', 500_000_000, '00f1536500000000 0000000000000080'],
+    ['bintime', 1, '00f1536500000000 0afa824b04000000'],
+    ['bintime', 0, '00f1536500000000 0000000000000000'],
+    ['bintime', 999_999_999, '00f1536500000000 f7057db4fbffffff'],
+    ['microtime-monotonic', 999_999_999, '00f1536500000000 3f420f0000000000'],
+    ['nanotime-monotonic', 999_999_999, '00f1536500000000 ffc99a3b00000000'],
+    ['none', 0, '00f1536500000000 0000000000000000'],
+  ] as const)('a time stamp of kind %s and %i ns reads %s', (timestamp, nanoseconds, expected) => {
+    const batch = batchOf({ seconds: 1_700_000_000, nanoseconds, bytes: Uint8Array.of(1), timestamp });
+    const record = bpfRecords(batch, 1);
+    expect(record.toString('hex', 0, 16)).toBe(expected.replace(' ', ''));
+    // bpf_hdr and bpf_xhdr look alike from here on.
+    expect(record.toString('hex', 16)).toBe(['01000000', '01000000', '1a00', '01', '0000000000'].join(''));
+  });
+
+  it('a binary fraction rounded down to nanoseconds is the time stamp again', () => {
+    for (const nanoseconds of [1, 2, 3, 333_333_333, 123_456_789, 999_999_998]) {
+      const batch = batchOf({ nanoseconds, bytes: new Uint8Array(0), timestamp: 'bintime' });
+      const fraction = bpfRecords(batch, 1).readBigUInt64LE(8);
+      expect(Number((fraction * 1_000_000_000n) >> 64n)).toBe(nanoseconds);
+    }
+  });
+
   it('without a link header the frame begins on the word after the header', () => {
     const record = bpfRecords(batchOf({ bytes: Uint8Array.of(0x45) }), 101);
     expect(record.readUInt16LE(24)).toBe(32);

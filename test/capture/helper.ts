@@ -9,6 +9,9 @@ import {
   droppedBecause,
   RECORD_ALIGN,
   RECORD_HEADER,
+  TIMESTAMP_SHIFT,
+  type Timestamp,
+  timestampBits,
 } from '../../src/bpf/record.ts';
 import type { DescriptorHandle, DescriptorStatus } from '../../src/daemon/contract.ts';
 
@@ -19,6 +22,7 @@ export type TestFrame = {
   readonly wireLength?: number;
   /** It was dropped: why, an index of DROP_REASONS. */
   readonly dropReason?: number;
+  readonly timestamp?: Timestamp;
   readonly bytes: Uint8Array;
 };
 
@@ -34,8 +38,9 @@ export function batchOf(...frames: TestFrame[]): Uint8Array {
     const size = sizes[index] ?? 0;
     const carried = frame.direction === 'out' ? DIRECTION_OUT : DIRECTION_IN;
     const direction = frame.dropReason === undefined ? carried : droppedBecause(frame.dropReason);
+    const origin = direction | (timestampBits(frame.timestamp ?? 'microtime') << TIMESTAMP_SHIFT);
     const { bytes, wireLength = bytes.length, seconds = 1_700_000_000, nanoseconds = 0 } = frame;
-    for (const [word, value] of [size, bytes.length, wireLength, direction, seconds, nanoseconds].entries()) {
+    for (const [word, value] of [size, bytes.length, wireLength, origin, seconds, nanoseconds].entries()) {
       view.setUint32(at + word * 4, value, true);
     }
     batch.set(bytes, at + RECORD_HEADER);

@@ -26,6 +26,9 @@
 #ifndef READERS
 #define READERS 1
 #endif
+#ifndef ONE_READS_ONCE
+#define ONE_READS_ONCE 0        /* 1: the first reader takes one buffer and leaves */
+#endif
 #ifndef POLL
 #define POLL 0          /* 1: somebody waits in poll() */
 #endif
@@ -392,7 +395,12 @@ again:	skip;
 	d_step { offset = 0; bytes = 0; handOver = false; lockOwner = NOBODY; eventLoop = false };
 	if
 	:: gone -> goto finished
-	:: !gone -> goto turn       /* returns the batch */
+#if ONE_READS_ONCE
+	:: !gone && me == 0 -> goto finished
+	:: !gone && me != 0 -> goto turn        /* returns the batch */
+#else
+	:: !gone -> goto turn           /* returns the batch */
+#endif
 	fi;
 
 wait:	sleepUnlessWoken();

@@ -37,7 +37,12 @@ const PROVEN: readonly [model: string, what: string, macros: string, check?: Che
   ['buffers.pml', 'two readers', 'READERS=2'],
   ['buffers.pml', 'two readers, flushed', 'READERS=2 FLUSH=1 FRAMES=1 CAPACITY=2'],
   ['buffers.pml', 'two readers of a closed descriptor', 'READERS=2 CLOSE=1 FRAMES=1'],
-  ['buffers.pml', 'polled while it is read', 'POLL=1 IMMEDIATE=0 READ_TIMEOUT=1 CAPACITY=2'],
+  ['buffers.pml', 'two readers, one of which leaves', 'TAPPERS=1 FRAMES=3 READERS=2 ONE_READS_ONCE=1'],
+  [
+    'buffers.pml',
+    'polled while it is read',
+    'TAPPERS=1 FRAMES=3 POLL=1 IMMEDIATE=0 READ_TIMEOUT=1 CAPACITY=2',
+  ],
   ['buffers.pml', 'closed while it is polled', 'POLL=1 CLOSE=1 GONE=1 FRAMES=1'],
   ['buffers.pml', 'every reader comes to the end', 'GONE=1', 'fairness'],
   [
@@ -104,19 +109,19 @@ const NEEDED: readonly [model: string, rule: string, macros: string, error: RegE
   [
     'buffers.pml',
     'who gives a hold buffer back wakes those who wait for it',
-    'NO_DEATH READERS=2 NO_WAKE_AFTER_RELEASE',
+    'NO_DEATH READERS=2 ONE_READS_ONCE=1 NO_WAKE_AFTER_RELEASE',
     ASSERTION,
   ],
   [
     'buffers.pml',
     'of those who wait who is content with less decides',
-    'NO_DEATH POLL=1 IMMEDIATE=0 READ_TIMEOUT=1 CAPACITY=2 WISH_OVERWRITES',
+    'NO_DEATH TAPPERS=1 FRAMES=3 POLL=1 IMMEDIATE=0 READ_TIMEOUT=1 CAPACITY=2 WISH_OVERWRITES',
     ASSERTION,
   ],
   [
     'buffers.pml',
     'everybody remembers himself what he waits for',
-    'NO_DEATH POLL=1 IMMEDIATE=0 READ_TIMEOUT=1 CAPACITY=2 WISH_OF_ALL',
+    'NO_DEATH TAPPERS=1 FRAMES=3 POLL=1 IMMEDIATE=0 READ_TIMEOUT=1 CAPACITY=2 WISH_OF_ALL',
     ASSERTION,
   ],
   ['buffers.pml', 'a hold buffer in use is not freed', 'CLOSE=1 FREE_WITH_READER', ASSERTION],
