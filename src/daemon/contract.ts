@@ -37,6 +37,8 @@ export type DirectionStatus = {
   readonly delivered: Counters;
   /** Frames that were held back by delay or rate before they were delivered. */
   readonly delayed: number;
+  /** Copies that the link made. */
+  readonly duplicated: number;
   readonly drops: Readonly<Record<DropReason, number>>;
   readonly queueBytes: number;
   readonly queueFrames: number;
@@ -44,6 +46,16 @@ export type DirectionStatus = {
   readonly inFlight: number;
   /** How long after the moment that delay and rate asked for frames were delivered. */
   readonly delayError: Histogram;
+  /** In the order of the settings' rules. */
+  readonly rules: readonly RuleStatus[];
+};
+
+export type RuleStatus = {
+  readonly match: string;
+  /** Frames that its filter matched. */
+  readonly matched: Counters;
+  /** How many of those it dropped itself. */
+  readonly dropped: number;
 };
 
 export type LinkStatus = {

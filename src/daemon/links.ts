@@ -13,11 +13,16 @@ import {
   DELAYED_FRAMES,
   DELIVERED_BYTES,
   DELIVERED_FRAMES,
+  DUPLICATED_FRAMES,
   dropCounter,
   OFFERED_BYTES,
   OFFERED_FRAMES,
   QUEUE_BYTES,
   QUEUE_FRAMES,
+  RULE_BYTES,
+  RULE_DROPS,
+  RULE_FRAMES,
+  ruleCounters,
 } from '../link/counters.ts';
 import { DROP_REASONS, type DropReason, type LinkSettings } from '../link/settings.ts';
 import {
@@ -196,6 +201,7 @@ function directionStatus({ from, to, settings, counters, delayError }: Direction
   const dropped = Object.values(drops).reduce((sum, each) => sum + each, 0);
   // Read after what leaves and before what enters, the difference can only be too large by frames that just came.
   const delivered = { frames: counters[DELIVERED_FRAMES]!, bytes: counters[DELIVERED_BYTES]! };
+  const duplicated = counters[DUPLICATED_FRAMES]!;
   const offered = { frames: counters[OFFERED_FRAMES]!, bytes: counters[OFFERED_BYTES]! };
   return {
     from,
@@ -204,10 +210,19 @@ function directionStatus({ from, to, settings, counters, delayError }: Direction
     offered,
     delivered,
     delayed: counters[DELAYED_FRAMES]!,
+    duplicated,
     drops,
     queueBytes: counters[QUEUE_BYTES]!,
     queueFrames: counters[QUEUE_FRAMES]!,
-    inFlight: Math.max(0, offered.frames - delivered.frames - dropped),
     delayError: delayError(),
+    inFlight: Math.max(0, offered.frames + duplicated - delivered.frames - dropped),
+    rules: settings.rules.map(({ match }, i) => ({
+      match,
+      matched: {
+        frames: counters[ruleCounters(i) + RULE_FRAMES]!,
+        bytes: counters[ruleCounters(i) + RULE_BYTES]!,
+      },
+      dropped: counters[ruleCounters(i) + RULE_DROPS]!,
+    })),
   };
 }

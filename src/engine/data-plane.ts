@@ -14,6 +14,7 @@ import type { Stamp } from '../bpf/buffers.ts';
 import type { CompiledFilters, CompiledModule } from '../bpf/compiled.ts';
 import { DIRECTION_IN, DIRECTION_OUT, droppedBecause } from '../bpf/record.ts';
 import { type Device, GONE, NO_CARRIER, NO_FRAME } from '../device/device.ts';
+import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../device/link-type.ts';
 import { LinkDirection } from '../link/direction.ts';
 import { createRandom } from '../link/random.ts';
 import { DROP_REASONS, type DropReason, type LinkSettings } from '../link/settings.ts';
@@ -129,6 +130,7 @@ export class DataPlane {
         frames: pool,
         timers: scheduler.of(direction),
         counters: this.#arena.directionCounters(direction),
+        linkType: near.ethernet ? LINKTYPE_ETHERNET : LINKTYPE_RAW,
         random: (stage) => createRandom(seed, `${path}/${stage}`),
         deliver: (frame, dueNs) => {
           const reason = this.#deliver(far, frame);

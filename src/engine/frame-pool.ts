@@ -11,9 +11,11 @@ const NOBODY = -1;
 export class FramePool implements FrameTable {
   readonly length: Int32Array;
   readonly arrivedNs: Float64Array;
+  readonly queuedNs: Float64Array;
   readonly next: Int32Array;
   /** The link direction a frame is in; NOBODY for a free slot or a frame that is in none. */
   readonly owner: Int32Array;
+  readonly bytes: Uint8Array;
   readonly slotBytes: number;
   /** A slot that is never lent: frames that find no other are read into it and dropped. */
   readonly scratch: number;
@@ -28,6 +30,8 @@ export class FramePool implements FrameTable {
     this.length = new Int32Array(slotsPerWorker);
     this.arrivedNs = new Float64Array(slotsPerWorker);
     this.owner = new Int32Array(slotsPerWorker).fill(NOBODY);
+    this.queuedNs = new Float64Array(slotsPerWorker);
+    this.bytes = arena.u8;
     this.next = Int32Array.from({ length: slotsPerWorker }, (_, slot) => slot + 1);
     this.slotBytes = slotBytes;
     this.scratch = slotsPerWorker - 1;

@@ -6,7 +6,9 @@
  * editors use, see json-schema.ts.
  */
 import { z } from 'zod';
-import { ImpairmentError, type ImpairmentWord, parseImpairment } from '../link/impairment.ts';
+import { MAX_RULES } from '../link/counters.ts';
+import { IMPAIRMENT_WORDS, ImpairmentError, parseImpairment } from '../link/impairment.ts';
+import { VERDICTS } from '../link/settings.ts';
 import type { DeviceKind } from './model.ts';
 import {
   INTERFACE_PATTERN,
@@ -57,7 +59,7 @@ export type InterfaceInput = {
   write?: string | undefined;
 } | null;
 
-export type ImpairmentInput = string | { [Word in ImpairmentWord]?: string | number | undefined };
+export type ImpairmentInput = string | Record<string, unknown>;
 
 export type LinkInput = {
   name?: string | undefined;
@@ -196,24 +198,38 @@ function impairmentCheck(value: string | Record<string, unknown>, context: z.Ref
         code: 'custom',
         message,
         params: { position },
-        path: key === undefined ? [] : [key],
+        path:
+          key === undefined ? [] : key.split('/').map((step) => (/^\d+$/.test(step) ? Number(step) : step)),
       });
     }
   }
 }
 
-const quantity = z.union([z.string().max(64), z.number()]);
+const quantity = z.union([z.string().max(4096), z.number()]);
+const words = Object.fromEntries(
+  IMPAIRMENT_WORDS.map(({ name, help }) => [name, quantity.describe(help).optional()]),
+);
 const impairment = z
   .union([
     z.string().superRefine(impairmentCheck),
     z
       .strictObject({
-        delay: quantity.describe('Time, as 20ms.').optional(),
-        jitter: quantity.describe('Time: each frame gets delay ± jitter.').optional(),
-        loss: quantity.describe('Percentage of frames lost, as 0.5%.').optional(),
-        rate: quantity.describe('Bits per second, as 50mbit; 0 is unlimited.').optional(),
-        limit: quantity.describe('Bytes that may wait for the rate limiter, as 256kb.').optional(),
-      } satisfies Record<ImpairmentWord, z.ZodType>)
+        ...words,
+        rules: z
+          .array(
+            z.strictObject({
+              match: z.string().describe('A pcap-filter expression; empty matches every frame.'),
+              ...words,
+              verdict: z
+                .enum(VERDICTS)
+                .describe("What follows: the link's own impairments, with a congestion mark, or neither.")
+                .optional(),
+            }),
+          )
+          .max(MAX_RULES)
+          .describe('Impairments for what a filter matches; the first that does takes a frame.')
+          .optional(),
+      })
       .superRefine(impairmentCheck),
   ])
   .describe('As in tc-netem(8): "delay 20ms 2ms loss 1% rate 50mbit", or the same as a map.');

@@ -1,10 +1,10 @@
 /** A link of a lab, as a test uses it: look at its counters, change what it does. */
 import type { LinkStatus } from '../daemon/contract.ts';
 import type { Emulator } from '../daemon/emulator.ts';
-import { type ImpairmentWord, parseImpairment } from '../link/impairment.ts';
+import { type ImpairmentMap, parseImpairment } from '../link/impairment.ts';
 
 /** `delay 20ms loss 1%`, as in tc-netem(8), or the same as a map; `clear` for a link that does nothing. */
-export type Impairment = string | { readonly [Word in ImpairmentWord]?: string | number };
+export type Impairment = string | ImpairmentMap;
 
 export class LinkHandle {
   readonly name: string;

@@ -1,30 +1,39 @@
 /**
- * One direction of a link: the chain of its stages, and the one place where its frames are counted.
+ * One direction of a link: its rules, the chain of its stages, and the one place where its frames are counted.
  *
- *   offer ─▶ loss ─▶ rate (queue, serialization) ─▶ delay (propagation, jitter) ─▶ deliver
+ *   offer ─┬─▶ first rule that matches: its own chain ─┬─▶ the link's chain (chain.ts) ─▶ deliver
+ *          └───────────────────────────────────────────┘
  *
  * Whatever becomes of a frame, it ends in exactly one of deliver() and drop().
  */
+import { Chain } from './chain.ts';
 import {
   DELAYED_FRAMES,
   DELIVERED_BYTES,
   DELIVERED_FRAMES,
+  DUPLICATED_FRAMES,
   dropCounter,
+  MAX_RULES,
   OFFERED_BYTES,
   OFFERED_FRAMES,
+  RULE_BYTES,
+  RULE_DROPS,
+  RULE_FRAMES,
+  ruleCounters,
 } from './counters.ts';
-import { Delay } from './delay.ts';
-import { Loss } from './loss.ts';
+import { frameFilter } from './filter.ts';
 import type { Random } from './random.ts';
-import { Rate } from './rate.ts';
+import { RuleChain } from './rule.ts';
 import type { DropReason, LinkSettings } from './settings.ts';
-import type { FrameTable, Stage, Timers } from './stage.ts';
+import type { FrameTable, Stage, StageContext, Timers } from './stage.ts';
 
 export type DirectionContext = {
   readonly frames: FrameTable;
   readonly timers: Timers;
   /** See counters.ts. */
   readonly counters: Float64Array;
+  /** Link type of the frames, as in pcap: 1 is EN10MB, 101 is RAW. */
+  readonly linkType: number;
   /** A generator for the stage of that name. */
   readonly random: (stage: string) => Random;
   /** Hands a frame to the far end. Returns why it could not, if so. The slot is released afterwards. */
@@ -37,27 +46,39 @@ export type DirectionContext = {
 
 export class LinkDirection implements Stage {
   readonly #context: DirectionContext;
-  readonly #loss: Loss;
-  readonly #rate: Rate;
-  readonly #delay: Delay;
+  readonly #stageContext: StageContext;
+  readonly #chain: Chain;
+  /** Where frames enter the chain, whatever its first stage is now. */
+  readonly #link: Stage;
+  #rules: readonly RuleChain[] = [];
 
   constructor(context: DirectionContext, settings: LinkSettings) {
-    const { frames, timers, counters, random } = context;
-    const drop = (frame: number, reason: DropReason): void => this.drop(frame, reason);
     this.#context = context;
-    this.#delay = new Delay(this, timers, random('delay'));
-    this.#rate = new Rate(this.#delay, timers, frames, drop, counters);
-    this.#loss = new Loss(this.#rate, random('loss'), drop);
+    this.#stageContext = {
+      ...context,
+      drop: (frame, reason) => this.drop(frame, reason),
+      copied: (frame, isHeld) => this.#copied(frame, isHeld),
+    };
+    this.#chain = new Chain(this.#stageContext, this);
+    this.#link = { push: (frame, nowNs) => this.#chain.head.push(frame, nowNs) };
     this.set(settings, 0);
   }
 
-  /** Takes over new settings. Frames already under way keep the delay they were given. */
+  /**
+   * Takes over new settings. Frames already under way keep the delay they were given. Throws FilterSyntaxError when
+   * a filter does not fit the link type; then nothing has changed.
+   */
   set(settings: LinkSettings, nowNs: number): void {
-    this.#loss.probability = settings.loss;
-    this.#rate.limitBytes = settings.limitBytes;
-    this.#rate.setRate(settings.rateBitsPerSecond, nowNs);
-    this.#delay.delayNs = settings.delayNs;
-    this.#delay.jitterNs = settings.jitterNs;
+    const rules = settings.rules.map(
+      ({ match }) =>
+        this.#rules.find((rule) => rule.match === match) ??
+        new RuleChain(match, this.#stageContext, this.#link, this),
+    );
+    this.#checkFilters(settings);
+    for (let i = 0; i < MAX_RULES; i++) if (rules[i] !== this.#rules[i]) this.#resetRule(i);
+    this.#rules = rules;
+    for (const [i, rule] of settings.rules.entries()) rules[i]!.set(rule, i, nowNs);
+    this.#chain.set(settings, nowNs);
   }
 
   /** Takes a frame from the near end. */
@@ -66,7 +87,12 @@ export class LinkDirection implements Stage {
     frames.arrivedNs[frame] = nowNs;
     counters[OFFERED_FRAMES]!++;
     counters[OFFERED_BYTES]! += frames.length[frame]!;
-    this.#loss.push(frame, nowNs);
+    for (const rule of this.#rules) {
+      if (!rule.matches(frame)) continue;
+      rule.push(frame, nowNs);
+      return;
+    }
+    this.#chain.head.push(frame, nowNs);
   }
 
   /** End of the chain: the frame has reached the far end. */
@@ -97,5 +123,27 @@ export class LinkDirection implements Stage {
     counters[OFFERED_BYTES]! += length;
     counters[dropCounter(reason)]!++;
     this.#context.dropped(frame, length, reason);
+  }
+
+  /** The link made a copy of a frame; one that no slot held is lost at once. */
+  #copied(frame: number, isHeld: boolean): void {
+    const { counters, frames, dropped } = this.#context;
+    counters[DUPLICATED_FRAMES]!++;
+    if (isHeld) return;
+    counters[dropCounter('pool')]!++;
+    dropped(frame, frames.length[frame]!, 'pool');
+  }
+
+  #checkFilters({ queue, rules }: LinkSettings): void {
+    const { frames, linkType } = this.#context;
+    for (const each of [queue, ...rules.map(({ impair }) => impair.queue)]) {
+      if (each === undefined || !('classes' in each)) continue;
+      for (const { filter } of each.classes) frameFilter(filter, frames, linkType);
+    }
+  }
+
+  #resetRule(index: number): void {
+    const first = ruleCounters(index);
+    for (const counter of [RULE_FRAMES, RULE_BYTES, RULE_DROPS]) this.#context.counters[first + counter] = 0;
   }
 }

@@ -1,59 +1,99 @@
 /**
- * Impairments as people write them, and back: the text of tc-netem(8),
+ * Impairments as people write them, and back: the text of tc-netem(8) and more,
  *
- *     delay 20ms 2ms loss 0.5% rate 50mbit limit 256kb
+ *     delay 20ms 2ms loss 0.5% rate 50mbit limit 256kb match "udp port 53" loss 10%
  *
- * and the same as a map, as in lab files and JSON bodies: { delay: 20ms, jitter: 2ms, loss: 0.5%, rate: 50mbit }.
+ * and the same as a map, as in lab files and JSON bodies, where a key is a word and its value the arguments:
+ * { delay: 20ms 2ms, loss: 0.5%, rate: 50mbit, rules: [{ match: udp port 53, loss: 10% }] }.
  * Only what is named is in the result, so that it can be laid over other settings.
  *
- * Differences from tc-netem: `limit` is the bytes that may wait in front of the rate limiter (as in tc-bfifo), not a
- * number of packets; `jitter TIME` may stand by itself; `clear` alone means a link that does nothing. As in netem, a
- * jitter above the delay is allowed: the link takes a sum below zero as no delay.
+ * docs/links.md has the words and how they differ from tc-netem's. As in netem, a jitter above the delay is allowed:
+ * the link takes a sum below zero as no delay.
  */
 import { didYouMean } from '../text/suggest.ts';
-import { CLEAR_LINK, type LinkSettings } from './settings.ts';
+import { CARRIER_WORDS } from './carrier.ts';
+import { CORRUPT_WORDS } from './corrupt.ts';
+import { MAX_RULES } from './counters.ts';
+import { DELAY_WORDS } from './delay.ts';
+import { DUPLICATE_WORDS } from './duplicate.ts';
+import { parseFilter } from './filter.ts';
+import { LOSS_WORDS } from './loss.ts';
+import { MTU_WORDS } from './mtu.ts';
+import { RATE_WORDS } from './rate.ts';
+import { REORDER_WORDS } from './reorder.ts';
 import {
-  formatPercent,
-  formatRate,
-  formatSize,
-  formatTime,
-  parsePercent,
-  parseRate,
-  parseSize,
-  parseTime,
-  UnitError,
-} from './units.ts';
+  type ChainSettings,
+  CLEAR_CHAIN,
+  CLEAR_LINK,
+  type LinkSettings,
+  type Rule,
+  VERDICTS,
+  type Verdict,
+} from './settings.ts';
+import { SLOT_WORDS } from './slot.ts';
+import { UnitError } from './units.ts';
+import {
+  Arguments,
+  BadArgument,
+  quote,
+  type ReadText,
+  startsValue,
+  type Token,
+  tokens,
+  type Word,
+} from './words.ts';
 
-export type ImpairmentWord = 'delay' | 'jitter' | 'loss' | 'rate' | 'limit';
+/** All words that start a clause, in the order in which they are written. */
+export const IMPAIRMENT_WORDS: readonly Word<ChainSettings>[] = [
+  ...DELAY_WORDS,
+  ...LOSS_WORDS,
+  ...DUPLICATE_WORDS,
+  ...REORDER_WORDS,
+  ...CORRUPT_WORDS,
+  ...RATE_WORDS,
+  ...SLOT_WORDS,
+  ...MTU_WORDS,
+  ...CARRIER_WORDS,
+];
 
-type Parameter = {
-  readonly setting: keyof LinkSettings;
-  readonly parse: (text: string) => number;
-  readonly value: string;
+export type ImpairmentWord =
+  | 'delay'
+  | 'jitter'
+  | 'distribution'
+  | 'loss'
+  | 'duplicate'
+  | 'reorder'
+  | 'corrupt'
+  | 'ber'
+  | 'rate'
+  | 'burst'
+  | 'peakrate'
+  | 'limit'
+  | 'queue'
+  | 'slot'
+  | 'mtu'
+  | 'carrier';
+
+/** The map form. */
+export type ImpairmentMap = { readonly [Word in ImpairmentWord]?: string | number } & {
+  readonly rules?: readonly ({ readonly [Word in ImpairmentWord]?: string | number } & {
+    readonly match: string;
+    readonly verdict?: Verdict;
+  })[];
 };
 
-/** The words of the language, which setting each one changes, and what value it takes. */
-const PARAMETERS: Readonly<Record<ImpairmentWord, Parameter>> = {
-  delay: { setting: 'delayNs', parse: parseTime, value: 'a time such as 20ms' },
-  jitter: { setting: 'jitterNs', parse: parseTime, value: 'a time such as 2ms' },
-  loss: { setting: 'loss', parse: parsePercent, value: 'a percentage such as 0.5%' },
-  rate: { setting: 'rateBitsPerSecond', parse: parseRate, value: 'a rate such as 50mbit' },
-  limit: { setting: 'limitBytes', parse: parseSize, value: 'a size such as 256kb' },
-};
+const WORD_BY_NAME: ReadonlyMap<string, Word<ChainSettings>> = new Map(
+  IMPAIRMENT_WORDS.map((word) => [word.name, word]),
+);
+const NAMES: readonly string[] = [...WORD_BY_NAME.keys()];
 
-/** The keys of the map form, in the order in which they are written. */
-const IMPAIRMENT_WORDS: readonly ImpairmentWord[] = ['delay', 'jitter', 'loss', 'rate', 'limit'];
-
-/** What netem and other shapers know and links here do not. */
-const OTHER_WORDS = ['corrupt', 'duplicate', 'reorder', 'distribution', 'gap', 'slot', 'ecn', 'burst'];
-
-const MAX_TEXT_LENGTH = 1000;
+const MAX_TEXT_LENGTH = 10_000;
 
 export type ImpairmentProblem = {
-  /** Text form: offset and length in characters of what is wrong. 0 and 0 in the map form. */
+  /** Offset and length in characters of what is wrong: in the text, or in the value of `key`. */
   readonly position: number;
   readonly length: number;
-  /** Map form: the key whose value is wrong, or that is unknown. */
+  /** Map form: the key whose value is wrong, or that is unknown; of a rule as `rules/0/loss`. */
   readonly key?: string;
   readonly message: string;
 };
@@ -69,111 +109,25 @@ export class ImpairmentError extends Error {
   }
 }
 
+export type ImpairmentOptions = {
+  /** Reads the files that an impairment names; without it naming one is an error. */
+  readonly readText?: ReadText;
+};
+
 type Settable = { -readonly [Key in keyof LinkSettings]?: LinkSettings[Key] };
-type Word = { readonly text: string; readonly position: number };
+type Report = (message: string, token?: Pick<Token, 'position' | 'length'>) => void;
 
 /**
  * Reads either form. Only what the value names is in the result; `clear` names everything.
  * Throws ImpairmentError with every problem found.
  */
-export function parseImpairment(value: string | Readonly<Record<string, unknown>>): Partial<LinkSettings> {
-  return typeof value === 'string' ? parseText(value) : parseMap(value);
-}
-
-function isParameter(word: string): word is ImpairmentWord {
-  return Object.hasOwn(PARAMETERS, word);
-}
-
-function unknownWord(word: string): string {
-  const shown = word.length > 40 ? `${word.slice(0, 37)}...` : word;
-  const why = OTHER_WORDS.includes(word) ? ' is not supported' : '';
-  const suggestion = why === '' ? didYouMean(word, IMPAIRMENT_WORDS) : '';
-  return `"${shown}"${why}: expected one of ${IMPAIRMENT_WORDS.join(', ')}${suggestion}`;
-}
-
-/** The value in base units; `undefined` after a problem was recorded. */
-function readValue(
-  parameter: ImpairmentWord,
-  text: string,
-  report: (message: string) => void,
-): number | undefined {
-  try {
-    return PARAMETERS[parameter].parse(text);
-  } catch (error) {
-    if (!(error instanceof UnitError)) throw error;
-    report(`${parameter} ${error.message}`);
-    return undefined;
-  }
-}
-
-function parseText(text: string): Partial<LinkSettings> {
-  if (text.length > MAX_TEXT_LENGTH) {
-    throw new ImpairmentError([
-      { position: MAX_TEXT_LENGTH, length: text.length - MAX_TEXT_LENGTH, message: 'impairment is too long' },
-    ]);
-  }
-  const words: Word[] = [...text.matchAll(/[^\s,]+/g)].map((m) => ({ text: m[0], position: m.index }));
-  if (words.length === 1 && words[0]!.text === 'clear') return CLEAR_LINK;
-  const settings: Settable = {};
+export function parseImpairment(
+  value: string | Readonly<Record<string, unknown>>,
+  options: ImpairmentOptions = {},
+): Partial<LinkSettings> {
   const problems: ImpairmentProblem[] = [];
-  const report = (word: Word, message: string): void => {
-    problems.push({ position: word.position, length: word.text.length, message });
-  };
-  if (words.length === 0) {
-    const message = `nothing to change: expected ${IMPAIRMENT_WORDS.join(', ')} or clear`;
-    problems.push({ position: 0, length: text.length, message });
-  }
-
-  const startsValue = (word: Word | undefined): boolean => word !== undefined && /^[-+.\d]/.test(word.text);
-  const set = (parameter: ImpairmentWord, named: Word, word: Word): void => {
-    const { setting } = PARAMETERS[parameter];
-    if (settings[setting] !== undefined) report(named, `${parameter} is given twice`);
-    const value = readValue(parameter, word.text, (message) => report(word, message));
-    if (value !== undefined) settings[setting] = value;
-  };
-
-  for (let i = 0; i < words.length; ) {
-    const word = words[i++]!;
-    if (!isParameter(word.text)) {
-      report(word, unknownWord(word.text));
-      while (startsValue(words[i])) i++;
-      continue;
-    }
-    // `loss random 1%` is netem's long form.
-    if (word.text === 'loss' && words[i]?.text === 'random') i++;
-    const value = words[i];
-    if (value === undefined || isParameter(value.text)) {
-      report(word, `${word.text} needs a value: expected ${PARAMETERS[word.text].value}`);
-      continue;
-    }
-    i++;
-    set(word.text, word, value);
-    const second = words[i];
-    if (word.text === 'delay' && second !== undefined && startsValue(second)) {
-      i++;
-      set('jitter', second, second);
-    }
-  }
-  if (problems.length > 0) throw new ImpairmentError(problems);
-  return settings;
-}
-
-function parseMap(map: Readonly<Record<string, unknown>>): Partial<LinkSettings> {
-  const settings: Settable = {};
-  const problems: ImpairmentProblem[] = [];
-  for (const [key, value] of Object.entries(map)) {
-    const report = (message: string): void => {
-      problems.push({ position: 0, length: 0, key, message });
-    };
-    if (!isParameter(key)) {
-      report(unknownWord(key));
-    } else if (typeof value !== 'string' && typeof value !== 'number') {
-      report(`${key} needs a value: expected ${PARAMETERS[key].value}`);
-    } else {
-      const number = readValue(key, String(value), report);
-      if (number !== undefined) settings[PARAMETERS[key].setting] = number;
-    }
-  }
+  const settings =
+    typeof value === 'string' ? readText(value, options, problems) : readMap(value, options, problems);
   if (problems.length > 0) throw new ImpairmentError(problems);
   return settings;
 }
@@ -183,15 +137,254 @@ function parseMap(map: Readonly<Record<string, unknown>>): Partial<LinkSettings>
  * `{ ...CLEAR_LINK, ...parseImpairment(formatImpairment(settings)) }` is `settings` again.
  */
 export function formatImpairment(settings: LinkSettings): string {
-  const words: string[] = [];
-  if (settings.delayNs > 0) {
-    words.push(`delay ${formatTime(settings.delayNs)}`);
-    if (settings.jitterNs > 0) words.push(formatTime(settings.jitterNs));
-  } else if (settings.jitterNs > 0) {
-    words.push(`jitter ${formatTime(settings.jitterNs)}`);
+  const clauses = [
+    ...formatClauses(settings),
+    ...settings.rules.map(({ match, impair, verdict }) =>
+      [
+        `match ${match === '' ? '""' : quote(match)}`,
+        ...formatClauses({ ...CLEAR_CHAIN, ...impair }),
+        ...(verdict === 'link' ? [] : [`verdict ${verdict}`]),
+      ].join(' '),
+    ),
+  ];
+  return clauses.length === 0 ? 'clear' : clauses.join(' ');
+}
+
+function formatClauses(settings: ChainSettings): string[] {
+  return IMPAIRMENT_WORDS.flatMap(({ name, write }) => {
+    const text = write(settings);
+    return text === undefined ? [] : [`${name} ${text}`];
+  });
+}
+
+/** Reads the clauses of a text or of one part of it. */
+class ClauseReader {
+  readonly #tokens: readonly Token[];
+  readonly #options: ImpairmentOptions;
+  readonly #report: Report;
+  #at = 0;
+
+  constructor(all: readonly Token[], options: ImpairmentOptions, report: Report) {
+    this.#tokens = all;
+    this.#options = options;
+    this.#report = report;
   }
-  if (settings.loss > 0) words.push(`loss ${formatPercent(settings.loss)}`);
-  if (settings.rateBitsPerSecond > 0) words.push(`rate ${formatRate(settings.rateBitsPerSecond)}`);
-  if (settings.limitBytes !== CLEAR_LINK.limitBytes) words.push(`limit ${formatSize(settings.limitBytes)}`);
-  return words.length === 0 ? 'clear' : words.join(' ');
+
+  get token(): Token | undefined {
+    return this.#tokens[this.#at];
+  }
+
+  /** Takes the next token. */
+  shift(): Token {
+    return this.#tokens[this.#at++]!;
+  }
+
+  /** Reports a word that nobody knows, and passes its values. */
+  refuse(token: Token, message: string): void {
+    this.#report(message, token);
+    while (startsValue(this.token)) this.#at++;
+  }
+
+  /** The arguments of `name`, which `token` is; undefined when they were reported. */
+  read<Result>(
+    name: string,
+    token: Token | undefined,
+    read: (args: Arguments) => Result,
+  ): Result | undefined {
+    const isWord = (text: string): boolean =>
+      WORD_BY_NAME.has(text) || text === 'match' || text === 'verdict';
+    const args = new Arguments(name, this.#tokens, this.#at, isWord, this.#options.readText);
+    try {
+      return read(args);
+    } catch (error) {
+      if (!(error instanceof BadArgument)) throw error;
+      this.#report(error.message, error.token ?? token);
+      while (startsValue(this.#tokens[args.position])) args.skip();
+      return undefined;
+    } finally {
+      this.#at = args.position;
+    }
+  }
+
+  /** Adds a clause to settings that do not have it yet. */
+  clause(word: Word<ChainSettings>, token: Token | undefined, settings: Settable): void {
+    const found = this.read(word.name, token, word.read);
+    if (found === undefined) return;
+    const again = Object.keys(found).some((key) => Object.hasOwn(settings, key));
+    if (again) this.#report(`${this.#twice(word, found, settings)} is given twice`, token);
+    Object.assign(settings, found);
+  }
+
+  /** `delay 1ms 2ms jitter 3ms` and `jitter 3ms delay 1ms 2ms`: what is there twice is the jitter. */
+  #twice(word: Word<ChainSettings>, found: Partial<ChainSettings>, settings: Settable): string {
+    return word.name === 'delay' && (settings.delayNs === undefined || found.delayNs === undefined)
+      ? 'jitter'
+      : word.name;
+  }
+}
+
+function unknownWord(word: string, known: readonly string[]): string {
+  const shown = word.length > 40 ? `${word.slice(0, 37)}...` : word;
+  return `"${shown}": expected one of ${known.join(', ')}${didYouMean(word, known)}`;
+}
+
+function readText(
+  text: string,
+  options: ImpairmentOptions,
+  problems: ImpairmentProblem[],
+): Partial<LinkSettings> {
+  const report: Report = (message, token = { position: 0, length: text.length }) => {
+    problems.push({ position: token.position, length: token.length, message });
+  };
+  if (text.length > MAX_TEXT_LENGTH) {
+    report('impairment is too long', { position: MAX_TEXT_LENGTH, length: text.length - MAX_TEXT_LENGTH });
+    return {};
+  }
+  const all = tokens(text);
+  if (all.length === 1 && all[0]!.text === 'clear') return CLEAR_LINK;
+  if (all.length === 0) report(`nothing to change: expected ${NAMES.join(', ')}, match or clear`);
+  const reader = new ClauseReader(all, options, report);
+  const settings: Settable = {};
+  let rules: Draft[] | undefined;
+  while (reader.token !== undefined) {
+    const token = reader.shift();
+    const draft = rules?.at(-1);
+    const word = WORD_BY_NAME.get(token.text);
+    if (word !== undefined) reader.clause(word, token, draft?.impair ?? settings);
+    else if (token.text === 'match' && reader.token?.text === 'none' && rules === undefined) {
+      reader.shift();
+      rules = [];
+    } else if (token.text === 'match') {
+      const match = reader.read('match', token, readMatch);
+      rules = [...(rules ?? []), { match: match ?? '', impair: {}, verdict: 'link' }];
+    } else if (token.text === 'verdict' && draft !== undefined) {
+      draft.verdict = reader.read('verdict', token, readVerdict) ?? 'link';
+    } else {
+      reader.refuse(
+        token,
+        unknownWord(token.text, draft === undefined ? [...NAMES, 'match'] : [...NAMES, 'match', 'verdict']),
+      );
+    }
+  }
+  return rules === undefined ? settings : { ...settings, rules: checkRules(rules, report) };
+}
+
+type Draft = { match: string; impair: Settable; verdict: Verdict };
+
+function readMatch(args: Arguments): string {
+  return args.value(parseFilter, 'a filter such as "udp port 53"');
+}
+
+function readVerdict(args: Arguments): Verdict {
+  return args.take(...VERDICTS) ?? args.value(noVerdict, VERDICTS.join(', '));
+}
+
+function noVerdict(text: string): never {
+  throw new UnitError(`"${text.slice(0, 40)}": expected ${VERDICTS.join(', ')}`);
+}
+
+function checkRules(rules: readonly Rule[], report: Report): readonly Rule[] {
+  if (rules.length > MAX_RULES) report(`${rules.length} rules, at most ${MAX_RULES}`);
+  const twice = rules.find(({ match }, i) => rules.findIndex((other) => other.match === match) < i);
+  if (twice !== undefined) report(`match "${twice.match}" is given twice`);
+  return rules;
+}
+
+function readMap(
+  map: Readonly<Record<string, unknown>>,
+  options: ImpairmentOptions,
+  problems: ImpairmentProblem[],
+): Partial<LinkSettings> {
+  const settings: Settable = {};
+  for (const [key, value] of Object.entries(map)) {
+    if (key === 'rules') settings.rules = readRules(value, options, problems);
+    else readEntry(key, value, settings, options, problems, '', [...NAMES, 'rules']);
+  }
+  return settings;
+}
+
+/** One key and its value: `delay: 20ms 2ms` is what `delay 20ms 2ms` is. */
+function readEntry(
+  key: string,
+  value: unknown,
+  settings: Settable,
+  options: ImpairmentOptions,
+  problems: ImpairmentProblem[],
+  path: string,
+  known: readonly string[],
+): void {
+  const word = WORD_BY_NAME.get(key);
+  readValue(value, options, problems, path + key, (reader, report) => {
+    if (word !== undefined) reader.clause(word, undefined, settings);
+    else report(unknownWord(key, known));
+  });
+}
+
+/** Reads a value of the map form as the tokens after a word. */
+function readValue(
+  value: unknown,
+  options: ImpairmentOptions,
+  problems: ImpairmentProblem[],
+  key: string,
+  read: (reader: ClauseReader, report: Report) => void,
+): void {
+  const isUsable = typeof value === 'string' || typeof value === 'number';
+  const text = isUsable ? String(value).slice(0, MAX_TEXT_LENGTH) : '';
+  const before = problems.length;
+  const report: Report = (message, token = { position: 0, length: 0 }) => {
+    problems.push({ position: token.position, length: token.length, key, message });
+  };
+  const reader = new ClauseReader(tokens(text), options, report);
+  read(reader, report);
+  if (problems.length === before && reader.token !== undefined) {
+    report(`${key} "${reader.token.text.slice(0, 40)}": nothing more was expected here`, reader.token);
+  }
+}
+
+function readRules(
+  value: unknown,
+  options: ImpairmentOptions,
+  problems: ImpairmentProblem[],
+): readonly Rule[] {
+  const report: Report = (message) => problems.push({ position: 0, length: 0, key: 'rules', message });
+  if (!Array.isArray(value)) {
+    report('rules: expected a list, each entry as { match: udp port 53, loss: 10% }');
+    return [];
+  }
+  return checkRules(
+    value.map((entry: unknown, i) => readRule(entry, `rules/${i}`, options, problems)),
+    report,
+  );
+}
+
+function readRule(
+  value: unknown,
+  path: string,
+  options: ImpairmentOptions,
+  problems: ImpairmentProblem[],
+): Rule {
+  const draft: Draft = { match: '', impair: {}, verdict: 'link' };
+  const isMap = typeof value === 'object' && value !== null && !Array.isArray(value);
+  const map = (isMap ? value : {}) as Readonly<Record<string, unknown>>;
+  if (typeof map.match !== 'string') {
+    const message = 'a rule needs match: a filter such as udp port 53';
+    problems.push({ position: 0, length: 0, key: path, message });
+  }
+  for (const [key, entry] of Object.entries(map)) {
+    if (key === 'match' && typeof entry === 'string') {
+      try {
+        draft.match = parseFilter(entry);
+      } catch (error) {
+        if (!(error instanceof UnitError)) throw error;
+        problems.push({ position: 0, length: 0, key: `${path}/match`, message: `match ${error.message}` });
+      }
+    } else if (key === 'verdict') {
+      readValue(entry, options, problems, `${path}/verdict`, (reader) => {
+        draft.verdict = reader.read('verdict', undefined, readVerdict) ?? 'link';
+      });
+    } else if (key !== 'match') {
+      readEntry(key, entry, draft.impair, options, problems, `${path}/`, [...NAMES, 'match', 'verdict']);
+    }
+  }
+  return draft;
 }

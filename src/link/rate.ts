@@ -1,88 +1,225 @@
 /**
- * Serialization at a given rate, behind a queue limited in bytes that drops at the tail: `rate` of tc-netem(8) with
- * the queue of tc-bfifo(8).
+ * Serialization at a given rate, behind a queue: `rate RATE [PACKETOVERHEAD [CELLSIZE [CELLOVERHEAD]]]` of
+ * tc-netem(8), with `burst` and `peakrate` as in tc-tbf(8).
  *
- * An idle limiter takes any frame: it need not wait. One frame at a time is on the wire for length × 8 / rate seconds. Each starts at the exact moment the one before
- * it ended, whenever the call comes, so that the rate holds over any length of time.
+ *   push ─▶ [ queue: queue/ ] ─▶ one frame on the wire ─▶ due ─▶ next
  *
- *   push ─▶ limit? ─▶ [ head │ … │ tail ] ─▶ head on the wire ─▶ due ─▶ next
+ * One frame at a time is on the wire. Each starts at the exact moment the one before it ended, whenever the call
+ * comes, so that the rate holds over any length of time. Without a burst that takes length × 8 / rate seconds. With
+ * one, the wire runs at the peak rate (or takes no time), as long as the tokens of a bucket of that size last; the
+ * bucket fills at the rate. A frame larger than the bucket waits for the missing tokens (tc-tbf drops it).
  */
-import { QUEUE_BYTES, QUEUE_FRAMES } from './counters.ts';
-import type { Drop, FrameTable, Stage, TimedStage, Timers } from './stage.ts';
 
-const NONE = -1;
+import { createQueue } from './queue/create.ts';
+import { DEFAULT_LIMIT, formatLimit, type LimitSettings, readLimit } from './queue/limit.ts';
+import { Backlog, NONE, type Queue } from './queue/queue.ts';
+import { formatQueue, QUEUE_SYNTAX, type QueueSettings, readQueue } from './queue/words.ts';
+import {
+  type Impairment,
+  type ImpairmentStage,
+  NOWHERE,
+  type Stage,
+  type StageContext,
+  type TimedStage,
+} from './stage.ts';
+import { formatRate, formatSize, parseRate, parseSize, UnitError } from './units.ts';
+import { positional, type Word } from './words.ts';
 
-export class Rate implements TimedStage {
-  limitBytes = 0;
-  readonly #next: Stage;
-  readonly #timers: Timers;
-  readonly #frames: FrameTable;
-  readonly #drop: Drop;
-  readonly #counters: Float64Array;
-  #bitsPerSecond = 0;
-  #head = NONE;
-  #tail = NONE;
-  /** When the head will have left the wire. A timer with another deadline is one that a change of rate outdated. */
+export type RateSettings = LimitSettings & {
+  /** Serialization rate; 0 means unlimited. */
+  readonly rateBitsPerSecond: number;
+  /** Added to the length of each frame; may be negative. */
+  readonly frameOverheadBytes: number;
+  /** Frames are carried in cells of so many bytes, the last one filled up; 0 is none. */
+  readonly cellBytes: number;
+  readonly cellOverheadBytes: number;
+  /** Size of the token bucket; 0 is none. */
+  readonly burstBytes: number;
+  /** How fast a burst is; 0 means at once. */
+  readonly peakBitsPerSecond: number;
+  readonly queue: QueueSettings;
+};
+
+export const NO_RATE: RateSettings = {
+  ...DEFAULT_LIMIT,
+  rateBitsPerSecond: 0,
+  frameOverheadBytes: 0,
+  cellBytes: 0,
+  cellOverheadBytes: 0,
+  burstBytes: 0,
+  peakBitsPerSecond: 0,
+  queue: { discipline: 'droptail' },
+};
+
+const MAX_OVERHEAD_BYTES = 65_535;
+
+export const RATE_WORDS: readonly Word<RateSettings>[] = [
+  {
+    name: 'rate',
+    syntax: 'RATE [PACKETOVERHEAD [CELLSIZE [CELLOVERHEAD]]]',
+    help: 'Bits per second, as 50mbit; 0 is unlimited. Then bytes of overhead, as in tc-netem(8).',
+    read: (args) => {
+      const rateBitsPerSecond = args.value(parseRate, 'a rate such as 50mbit');
+      const frameOverheadBytes = args.optional(parseOverhead, 'packet overhead') ?? 0;
+      const cellBytes = args.optional(parseCell, 'cell size') ?? 0;
+      const cellOverheadBytes = args.optional(parseOverhead, 'cell overhead') ?? 0;
+      if (cellBytes > 0 && cellBytes + cellOverheadBytes < 1)
+        args.refuse('cell overhead leaves nothing of a cell');
+      return { rateBitsPerSecond, frameOverheadBytes, cellBytes, cellOverheadBytes };
+    },
+    write: ({ rateBitsPerSecond, frameOverheadBytes, cellBytes, cellOverheadBytes }) =>
+      positional(
+        '',
+        [formatRate(rateBitsPerSecond), rateBitsPerSecond === 0],
+        [`${frameOverheadBytes}`, frameOverheadBytes === 0],
+        [`${cellBytes}`, cellBytes === 0],
+        [`${cellOverheadBytes}`, cellOverheadBytes === 0],
+      ).trimStart() || undefined,
+  },
+  {
+    name: 'burst',
+    syntax: 'SIZE',
+    help: 'Token bucket: bytes that may pass at once (or at the peak rate) after a pause, as 32kb; 0 is none.',
+    read: (args) => ({ burstBytes: args.value(parseSizeOrNone, 'a size such as 32kb') }),
+    write: ({ burstBytes }) => (burstBytes === 0 ? undefined : formatSize(burstBytes)),
+  },
+  {
+    name: 'peakrate',
+    syntax: 'RATE',
+    help: 'Token bucket: how fast a burst is, as 100mbit; 0 is at once.',
+    read: (args) => ({ peakBitsPerSecond: args.value(parseRate, 'a rate such as 100mbit') }),
+    write: ({ peakBitsPerSecond }) => (peakBitsPerSecond === 0 ? undefined : formatRate(peakBitsPerSecond)),
+  },
+  {
+    name: 'limit',
+    syntax: 'SIZE | COUNTpackets | TIME ...',
+    help: 'What may wait in front of the rate: bytes as 256kb, frames as 100packets, time as 50ms; or several of them.',
+    read: readLimit,
+    write: formatLimit,
+  },
+  {
+    name: 'queue',
+    syntax: QUEUE_SYNTAX,
+    help: 'How frames wait in front of the rate: droptail, drophead, red, codel, fq_codel, pie, prio or drr.',
+    read: (args) => ({ queue: readQueue(args) }),
+    write: ({ queue }) => formatQueue(queue),
+  },
+];
+
+function parseOverhead(text: string): number {
+  const value = Number(text);
+  if (!/^[-+]?\d+$/.test(text) || Math.abs(value) > MAX_OVERHEAD_BYTES) {
+    throw new UnitError(
+      `"${text.slice(0, 40)}": expected bytes, from -${MAX_OVERHEAD_BYTES} to ${MAX_OVERHEAD_BYTES}`,
+    );
+  }
+  return value + 0;
+}
+
+function parseCell(text: string): number {
+  if (text.startsWith('-')) throw new UnitError(`"${text.slice(0, 40)}": must not be negative`);
+  return parseOverhead(text);
+}
+
+function parseSizeOrNone(text: string): number {
+  return text === '0' ? 0 : parseSize(text);
+}
+
+export const rate: Impairment<RateSettings> = {
+  isOn: ({ rateBitsPerSecond }) => rateBitsPerSecond > 0,
+  create: (context) => new Rate(context),
+};
+
+class Rate implements ImpairmentStage<RateSettings>, TimedStage {
+  next: Stage = NOWHERE;
+  readonly #context: StageContext;
+  readonly #backlog: Backlog;
+  #queue: Queue;
+  #settings: RateSettings = NO_RATE;
+  /** The frame on the wire. */
+  #wire = NONE;
+  /** When that will have left. A timer with another deadline is one that a change of rate outdated. */
   #finishNs = 0;
+  /**
+   * The token bucket as a time: the moment at which it would have been empty had it filled ever since. Later than
+   * now when frames have gone ahead of their tokens.
+   */
+  #emptyNs = 0;
 
-  /** `counters` is the direction's record: QUEUE_BYTES and QUEUE_FRAMES are this stage's. */
-  constructor(next: Stage, timers: Timers, frames: FrameTable, drop: Drop, counters: Float64Array) {
-    this.#next = next;
-    this.#timers = timers;
-    this.#frames = frames;
-    this.#drop = drop;
-    this.#counters = counters;
+  constructor(context: StageContext) {
+    this.#context = context;
+    this.#backlog = new Backlog(context);
+    this.#queue = createQueue(NO_RATE.queue, context, this.#backlog);
   }
 
-  /** Changes the rate; 0 is unlimited. What is left of the frame on the wire continues at the new rate. */
-  setRate(bitsPerSecond: number, nowNs: number): void {
-    const old = this.#bitsPerSecond;
-    this.#bitsPerSecond = bitsPerSecond;
-    if (this.#head === NONE || old === bitsPerSecond) return;
-    const leftNs = Math.max(0, this.#finishNs - nowNs);
-    this.#finish(bitsPerSecond === 0 ? nowNs : nowNs + (leftNs * old) / bitsPerSecond);
+  get busy(): boolean {
+    return this.#backlog.frames > 0;
+  }
+
+  /** What is left of the frame on the wire continues at the new rate; frames that wait move to the new queue. */
+  set(settings: RateSettings, nowNs: number): void {
+    const old = this.#settings;
+    this.#settings = settings;
+    this.#backlog.set(settings);
+    if (JSON.stringify(settings.queue) !== JSON.stringify(old.queue)) {
+      const queue = createQueue(settings.queue, this.#context, this.#backlog);
+      for (let frame = this.#queue.take(); frame !== NONE; frame = this.#queue.take()) queue.put(frame);
+      this.#queue = queue;
+    }
+    const [before, after] = [old.rateBitsPerSecond, settings.rateBitsPerSecond];
+    if (before === after) return;
+    const scale = after === 0 ? 0 : before / after;
+    this.#emptyNs = nowNs + (this.#emptyNs - nowNs) * scale;
+    if (this.#wire !== NONE) this.#finishAt(nowNs + Math.max(0, this.#finishNs - nowNs) * scale);
   }
 
   push(frame: number, nowNs: number): void {
-    const idle = this.#head === NONE;
-    const bytes = this.#counters[QUEUE_BYTES]! + this.#frames.length[frame]!;
-    if (idle && this.#bitsPerSecond === 0) this.#next.push(frame, nowNs);
-    else if (idle || bytes <= this.limitBytes) this.#enqueue(frame, nowNs);
-    else this.#drop(frame, 'queue');
+    if (this.#settings.rateBitsPerSecond === 0 && !this.busy) {
+      this.next.push(frame, nowNs);
+      return;
+    }
+    this.#queue.enqueue(frame, nowNs);
+    if (this.#wire === NONE) this.#startNext(nowNs);
   }
 
   due(frame: number, deadlineNs: number): void {
-    if (frame !== this.#head || deadlineNs !== this.#finishNs) return;
-    this.#head = this.#frames.next[frame]!;
-    if (this.#head === NONE) this.#tail = NONE;
-    else this.#serialize(this.#head, deadlineNs);
-    this.#counters[QUEUE_BYTES]! -= this.#frames.length[frame]!;
-    this.#counters[QUEUE_FRAMES]!--;
-    this.#next.push(frame, deadlineNs);
+    if (frame !== this.#wire || deadlineNs !== this.#finishNs) return;
+    this.#wire = NONE;
+    this.#backlog.remove(frame);
+    this.#startNext(deadlineNs);
+    this.next.push(frame, deadlineNs);
   }
 
-  #enqueue(frame: number, nowNs: number): void {
-    const counters = this.#counters;
-    counters[QUEUE_BYTES]! += this.#frames.length[frame]!;
-    counters[QUEUE_FRAMES]!++;
-    this.#frames.next[frame] = NONE;
-    if (this.#head === NONE) {
-      this.#head = frame;
-      this.#tail = frame;
-      this.#serialize(frame, nowNs);
-    } else {
-      this.#frames.next[this.#tail] = frame;
-      this.#tail = frame;
-    }
+  #startNext(nowNs: number): void {
+    const frame = this.#queue.dequeue(nowNs);
+    if (frame === NONE) return;
+    this.#wire = frame;
+    // A timer that ran late may find a frame that came after its deadline.
+    this.#serialize(frame, Math.max(nowNs, this.#context.frames.queuedNs[frame]!));
   }
 
   #serialize(frame: number, startNs: number): void {
-    const rate = this.#bitsPerSecond;
-    this.#finish(rate === 0 ? startNs : startNs + (this.#frames.length[frame]! * 8e9) / rate);
+    const { rateBitsPerSecond, burstBytes, peakBitsPerSecond } = this.#settings;
+    if (rateBitsPerSecond === 0) {
+      this.#finishAt(startNs);
+      return;
+    }
+    const bits = this.#wireBits(this.#context.frames.length[frame]!);
+    const bucketNs = (burstBytes * 8e9) / rateBitsPerSecond;
+    const wireNs = peakBitsPerSecond === 0 ? 0 : (bits * 1e9) / peakBitsPerSecond;
+    this.#emptyNs = Math.max(this.#emptyNs, startNs - bucketNs) + (bits * 1e9) / rateBitsPerSecond;
+    this.#finishAt(Math.max(startNs + wireNs, this.#emptyNs));
   }
 
-  #finish(finishNs: number): void {
+  /** packet_time_ns() of net/sched/sch_netem.c. */
+  #wireBits(length: number): number {
+    const { frameOverheadBytes, cellBytes, cellOverheadBytes } = this.#settings;
+    const bytes = Math.max(0, length + frameOverheadBytes);
+    return 8 * (cellBytes === 0 ? bytes : Math.ceil(bytes / cellBytes) * (cellBytes + cellOverheadBytes));
+  }
+
+  #finishAt(finishNs: number): void {
     this.#finishNs = finishNs;
-    this.#timers.at(finishNs, this, this.#head);
+    this.#context.timers.at(finishNs, this, this.#wire);
   }
 }

@@ -1,32 +1,61 @@
 /**
- * What a link does to the frames of one direction: plain data, in base units.
+ * What a link does to the frames of one direction: plain data, in base units, the settings of all its impairments.
  * Written in lab files and on the command line in the units of tc(8); see impairment.ts for that.
+ *
+ * Settings change a whole member at a time: what a change names replaces, what it does not stays.
  */
-export type LinkSettings = {
-  /** Propagation delay. */
-  readonly delayNs: number;
-  /** Uniform variation of the delay: each frame gets delay ± jitter, as `delay TIME JITTER` in tc-netem(8). */
-  readonly jitterNs: number;
-  /** Probability, 0 to 1, that a frame is lost. */
-  readonly loss: number;
-  /** Serialization rate; 0 means unlimited. */
-  readonly rateBitsPerSecond: number;
-  /** Bytes that may wait in front of the rate limiter before frames are dropped at the tail. */
-  readonly limitBytes: number;
+import { CARRIER_UP, type CarrierSettings } from './carrier.ts';
+import { type CorruptSettings, NO_CORRUPTION } from './corrupt.ts';
+import { type DelaySettings, NO_DELAY } from './delay.ts';
+import { type DuplicateSettings, NO_DUPLICATES } from './duplicate.ts';
+import { type LossSettings, NO_LOSS } from './loss.ts';
+import { type MtuSettings, NO_MTU } from './mtu.ts';
+import { NO_RATE, type RateSettings } from './rate.ts';
+import { NO_REORDER, type ReorderSettings } from './reorder.ts';
+import { NO_SLOT, type SlotSettings } from './slot.ts';
+
+/** What a chain of stages does to every frame that enters it. */
+export type ChainSettings = CarrierSettings &
+  MtuSettings &
+  LossSettings &
+  DuplicateSettings &
+  CorruptSettings &
+  RateSettings &
+  DelaySettings &
+  ReorderSettings &
+  SlotSettings;
+
+/** A chain that does nothing to a frame. */
+export const CLEAR_CHAIN: ChainSettings = {
+  ...CARRIER_UP,
+  ...NO_MTU,
+  ...NO_LOSS,
+  ...NO_DUPLICATES,
+  ...NO_CORRUPTION,
+  ...NO_RATE,
+  ...NO_DELAY,
+  ...NO_REORDER,
+  ...NO_SLOT,
 };
 
-/** 256 KiB: about 40 ms at 50 Mbit/s. */
-export const DEFAULT_LIMIT_BYTES = 262_144;
+/** What becomes of a frame after a rule: the link's own impairments, with a congestion mark or without; neither. */
+export const VERDICTS = ['link', 'mark', 'pass', 'drop'] as const;
+export type Verdict = (typeof VERDICTS)[number];
+
+/** Impairments for the frames that a BPF filter matches. */
+export type Rule = {
+  /** A pcap-filter(7) expression; empty matches every frame. */
+  readonly match: string;
+  readonly impair: Partial<ChainSettings>;
+  readonly verdict: Verdict;
+};
+
+export type LinkSettings = ChainSettings & {
+  /** The first whose filter matches takes a frame. */
+  readonly rules: readonly Rule[];
+};
 
 /** A link that does nothing to a frame. */
-export const CLEAR_LINK: LinkSettings = {
-  delayNs: 0,
-  jitterNs: 0,
-  loss: 0,
-  rateBitsPerSecond: 0,
-  limitBytes: DEFAULT_LIMIT_BYTES,
-};
+export const CLEAR_LINK: LinkSettings = { ...CLEAR_CHAIN, rules: [] };
 
-/** Why a link, or the engine on its behalf, dropped a frame. The values of the metric label `reason`. */
-export const DROP_REASONS = ['loss', 'queue', 'pool', 'mtu', 'carrier', 'device'] as const;
-export type DropReason = (typeof DROP_REASONS)[number];
+export { DROP_REASONS, type DropReason } from './reasons.ts';

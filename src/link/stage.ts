@@ -6,7 +6,8 @@
  * Stages are pure: time comes in with each call, timers and randomness from outside. Times are nanoseconds on a
  * clock that only has to be monotonic.
  */
-import type { DropReason } from './settings.ts';
+import type { Random } from './random.ts';
+import type { DropReason } from './reasons.ts';
 
 export interface Stage {
   push(frame: number, nowNs: number): void;
@@ -24,13 +25,60 @@ export interface Timers {
 }
 
 /** What is known of a frame, by slot. Arrays of the owning worker; no other thread sees them. */
-export type FrameTable = {
+export interface FrameTable {
   /** Bytes. */
   readonly length: Int32Array;
   /** When the link took it. */
   readonly arrivedNs: Float64Array;
+  /** When the queue that holds it took it. */
+  readonly queuedNs: Float64Array;
+  /** Which direction has it; a copy belongs to the same. */
+  readonly owner: Int32Array;
   /** Next frame of whatever list the frame is in; a frame is in one list at most. */
   readonly next: Int32Array;
-};
+  /** The memory in which frames lie. The stage that owns a frame may change it; nobody else sees it meanwhile. */
+  readonly bytes: Uint8Array;
+  /** Where in `bytes` a frame starts. */
+  offset(frame: number): number;
+  /** A free slot, or -1. It goes back as frames do: through deliver or drop. */
+  take(): number;
+}
 
 export type Drop = (frame: number, reason: DropReason) => void;
+
+/** What a stage gets from the direction it belongs to. */
+export type StageContext = {
+  readonly frames: FrameTable;
+  readonly timers: Timers;
+  /** See counters.ts. */
+  readonly counters: Float64Array;
+  /** Link type of the frames, as in pcap: 1 is EN10MB, 101 is RAW. */
+  readonly linkType: number;
+  /** A generator of that name, in the place of this chain. */
+  readonly random: (name: string) => Random;
+  readonly drop: Drop;
+  /** Counts a copy of a frame; without a slot to hold it, it is lost at once. */
+  readonly copied: (frame: number, isHeld: boolean) => void;
+};
+
+/** A stage whose settings change while frames are in it. */
+export interface ImpairmentStage<Settings> extends Stage {
+  /** Where frames go on. */
+  next: Stage;
+  /** True while it holds frames that later ones must not overtake: it then stays in the way of new ones. */
+  readonly busy?: boolean;
+  set(settings: Settings, nowNs: number): void;
+}
+
+/** One impairment: when it is on, and what makes its stage. */
+export type Impairment<Settings> = {
+  readonly isOn: (settings: Settings) => boolean;
+  readonly create: (context: StageContext) => ImpairmentStage<Settings>;
+};
+
+/** Stands behind a stage that is not yet part of a chain. */
+export const NOWHERE: Stage = {
+  push() {
+    throw new Error('a stage passed a frame on before it was put into a chain');
+  },
+};

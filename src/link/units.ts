@@ -137,6 +137,15 @@ export function parsePercent(text: string): number {
   return parseQuantity(text, PERCENT);
 }
 
+/** A whole number, at least 1. Throws UnitError. */
+export function parseCount(text: string): number {
+  const value = Number(text);
+  if (!/^\d{1,9}$/.test(text) || value < 1) {
+    throw new UnitError(`"${text.slice(0, 40)}": expected a whole number, at least 1`);
+  }
+  return value;
+}
+
 /** The largest of the steps that divides the value, so that the text is a whole number and reads back exactly. */
 function inLargestUnit(value: number, steps: readonly (readonly [number, string])[]): string {
   for (const [size, unit] of steps) {

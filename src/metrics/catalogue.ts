@@ -278,6 +278,11 @@ const LINKS: Family = family(
       value: ({ delayed }) => delayed,
     },
     {
+      name: 'taplab_link_duplicated_frames_total',
+      help: 'Copies of frames that the link made.',
+      value: ({ duplicated }) => duplicated,
+    },
+    {
       name: 'taplab_link_drops_total',
       help: 'Frames dropped by the link.',
       labels: ['reason'],
@@ -316,8 +321,8 @@ const LINKS: Family = family(
     },
     {
       name: 'taplab_link_configured_loss_ratio',
-      help: 'Share of frames that the link is set to lose, 0 to 1.',
-      value: ({ settings }) => settings.loss,
+      help: 'Share of frames that the link is set to lose at random, 0 to 1; absent while a model decides.',
+      value: ({ settings }) => (settings.lossModel === null ? settings.loss : undefined),
     },
     {
       name: 'taplab_link_configured_rate_bytes_per_second',
@@ -326,8 +331,8 @@ const LINKS: Family = family(
     },
     {
       name: 'taplab_link_configured_queue_limit_bytes',
-      help: 'Bytes that may wait in front of the rate limiter before frames are dropped.',
-      value: ({ settings }) => settings.limitBytes,
+      help: 'Bytes that may wait in front of the rate limiter before frames are dropped; absent without limit.',
+      value: ({ settings }) => (settings.limitBytes > 0 ? settings.limitBytes : undefined),
     },
   ],
 );

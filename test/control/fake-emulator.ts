@@ -386,7 +386,7 @@ function noValues(): Histogram {
 
 function directionStatus(from: string, to: string, settings: LinkSettings): DirectionStatus {
   const none = { frames: 0, bytes: 0 };
-  const drops = { loss: 0, queue: 0, pool: 0, mtu: 0, carrier: 0, device: 0 };
+  const drops = { loss: 0, queue: 0, pool: 0, mtu: 0, carrier: 0, device: 0, aqm: 0, filter: 0 };
   return {
     from,
     to,
@@ -394,10 +394,12 @@ function directionStatus(from: string, to: string, settings: LinkSettings): Dire
     offered: none,
     delivered: none,
     delayed: 0,
+    duplicated: 0,
     drops,
     queueBytes: 0,
     queueFrames: 0,
     inFlight: 0,
     delayError: noValues(),
+    rules: [],
   };
 }

@@ -14,11 +14,13 @@ function direction(from: string, to: string, frames: number, loss: number): Dire
     offered: { frames: frames + loss, bytes: (frames + loss) * 1000 },
     delivered: { frames, bytes: frames * 1000 },
     delayed: frames,
-    drops: { loss, queue: 0, pool: 0, mtu: 0, carrier: 0, device: 0 },
+    duplicated: 0,
+    drops: { loss, queue: 0, pool: 0, mtu: 0, carrier: 0, device: 0, aqm: 0, filter: 0 },
     queueBytes: 2000,
     queueFrames: 2,
     inFlight: 3,
     delayError: { upperBoundsNs: [], counts: [0], sumNs: 0 },
+    rules: [],
   };
 }
 

@@ -84,6 +84,7 @@ links:
     reverse: clear
 `);
     expect(lab.links[0]!.forward).toEqual({
+      ...CLEAR_LINK,
       delayNs: 10e6,
       jitterNs: 1e6,
       loss: 0.02,

@@ -1,169 +1,191 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Scheduler } from '../../src/engine/scheduler.ts';
 import {
   DELIVERED_FRAMES,
-  DIRECTION_COUNTERS,
-  dropCounter,
   OFFERED_FRAMES,
   QUEUE_BYTES,
   QUEUE_FRAMES,
+  RULE_DROPS,
+  RULE_FRAMES,
+  ruleCounters,
 } from '../../src/link/counters.ts';
-import { LinkDirection } from '../../src/link/direction.ts';
-import { createRandom } from '../../src/link/random.ts';
-import { CLEAR_LINK, DROP_REASONS, type LinkSettings } from '../../src/link/settings.ts';
-
-const SLOTS = 512;
-
-/** A direction on a virtual clock, with every slot's fate recorded. */
-function setUp(settings: Partial<LinkSettings>, seed = 1) {
-  const counters = new Float64Array(DIRECTION_COUNTERS);
-  const frames = {
-    length: new Int32Array(SLOTS),
-    arrivedNs: new Float64Array(SLOTS),
-    next: new Int32Array(SLOTS),
-  };
-  const timers = new Scheduler(SLOTS);
-  const delivered: { frame: number; atNs: number }[] = [];
-  const released: number[] = [];
-  const dropped: { frame: number; length: number; reason: string; released: boolean }[] = [];
-  const direction = new LinkDirection(
-    {
-      frames,
-      timers,
-      counters,
-      random: (stage) => createRandom(seed, stage),
-      deliver: (frame, atNs) => {
-        delivered.push({ frame, atNs });
-        return undefined;
-      },
-      dropped: (frame, length, reason) =>
-        void dropped.push({ frame, length, reason, released: released.includes(frame) }),
-      release: (frame) => void released.push(frame),
-    },
-    { ...CLEAR_LINK, ...settings },
-  );
-  const offer = (frame: number, length: number, nowNs: number): void => {
-    frames.length[frame] = length;
-    direction.offer(frame, nowNs);
-  };
-  return { counters, timers, delivered, dropped, released, direction, offer };
-}
-
-const settingsArbitrary = fc.record({
-  delayNs: fc.nat({ max: 50e6 }),
-  jitterNs: fc.nat({ max: 5e6 }),
-  loss: fc.double({ min: 0, max: 1, noNaN: true }),
-  rateBitsPerSecond: fc.oneof(fc.constant(0), fc.integer({ min: 1_000, max: 1e9 })),
-  limitBytes: fc.integer({ min: 0, max: 100_000 }),
-});
+import { settingsArbitrary } from './arbitrary.ts';
+import { ipv4Frame } from './frames.ts';
+import { setUp } from './helper.ts';
 
 describe('a frame that is dropped', () => {
   it('is shown with its reason, before its slot is given back', () => {
-    const { dropped, released, direction, offer } = setUp({ loss: 1 });
-    offer(7, 60, 0);
-    direction.dropUnread(9, 1518, 'mtu');
-    expect(dropped).toEqual([
-      { frame: 7, length: 60, reason: 'loss', released: false },
-      { frame: 9, length: 1518, reason: 'mtu', released: false },
+    const rig = setUp('loss 100%');
+    rig.offer(0, 60);
+    rig.direction.dropUnread(9, 1518, 'mtu');
+    expect(rig.shown).toEqual([
+      { length: 60, reason: 'loss', wasLent: true },
+      { length: 1518, reason: 'mtu', wasLent: false },
     ]);
-    expect(released).toEqual([7]);
+    expect(rig.frames.lent.size).toBe(0);
   });
 });
 
 describe('conservation', () => {
-  it('offered = delivered + dropped + in flight, whatever the settings and their changes', () => {
+  it('offered + duplicated = delivered + dropped + in flight, whatever the settings and their changes', () => {
     const traffic = fc.array(
-      fc.record({ gapNs: fc.nat({ max: 1e6 }), length: fc.integer({ min: 14, max: 1514 }) }),
-      {
-        maxLength: 200,
-      },
+      fc.record({
+        gapNs: fc.nat({ max: 1e6 }),
+        frame: fc.oneof(
+          fc.integer({ min: 14, max: 1514 }),
+          fc
+            .record({
+              ecn: fc.nat({ max: 3 }),
+              port: fc.integer({ min: 50, max: 55 }),
+              length: fc.integer({ min: 42, max: 1514 }),
+            })
+            .map(ipv4Frame),
+        ),
+      }),
+      { maxLength: 150 },
     );
     fc.assert(
-      fc.property(settingsArbitrary, settingsArbitrary, traffic, (before, after, arrivals) => {
-        const { counters, timers, delivered, released, direction, offer } = setUp(before);
-        let nowNs = 0;
-        arrivals.forEach(({ gapNs, length }, frame) => {
-          nowNs += gapNs;
-          timers.run(nowNs);
-          if (frame === Math.floor(arrivals.length / 2)) direction.set({ ...CLEAR_LINK, ...after }, nowNs);
-          offer(frame, length, nowNs);
-        });
-        const dropped = (): number =>
-          DROP_REASONS.reduce((sum, each) => sum + counters[dropCounter(each)]!, 0);
-        expect(counters[OFFERED_FRAMES]).toBe(arrivals.length);
-        expect(counters[DELIVERED_FRAMES]! + dropped()).toBe(released.length);
-        timers.run(Number.MAX_VALUE);
-        expect(counters[DELIVERED_FRAMES]! + dropped()).toBe(arrivals.length);
-        // Each frame ends exactly once.
-        expect(released.toSorted((a, b) => a - b)).toEqual(arrivals.map((_, frame) => frame));
-        expect(delivered.length).toBe(counters[DELIVERED_FRAMES]);
-        expect([counters[QUEUE_BYTES], counters[QUEUE_FRAMES]]).toEqual([0, 0]);
-      }),
+      fc.property(
+        fc.array(settingsArbitrary, { minLength: 2, maxLength: 4 }),
+        traffic,
+        (settings, arrivals) => {
+          const rig = setUp(settings[0]!, { slots: 200 });
+          const check = (): void => {
+            const inFlight = rig.frames.lent.size;
+            expect(rig.counters[DELIVERED_FRAMES]! + rig.allDrops() + inFlight).toBe(
+              rig.counters[OFFERED_FRAMES]! + rig.duplicated(),
+            );
+            expect(rig.counters[QUEUE_FRAMES]).toBeLessThanOrEqual(inFlight);
+          };
+          let nowNs = 0;
+          arrivals.forEach(({ gapNs, frame }, i) => {
+            nowNs += gapNs;
+            rig.timers.run(nowNs);
+            const change = settings[(i * settings.length) / arrivals.length];
+            if (change !== undefined) rig.set(change, nowNs);
+            if (rig.frames.free.length > 0) rig.offer(nowNs, frame);
+            check();
+          });
+          rig.timers.run(Number.MAX_VALUE);
+          check();
+          // Each slot comes back exactly once.
+          expect(rig.frames.lent.size).toBe(0);
+          expect(rig.arrived.length).toBe(rig.counters[DELIVERED_FRAMES]);
+          expect([rig.counters[QUEUE_BYTES], rig.counters[QUEUE_FRAMES]]).toEqual([0, 0]);
+        },
+      ),
+      { numRuns: 150 },
     );
   });
 });
 
-describe('delay', () => {
-  it('with jitter is uniform between delay - jitter and delay + jitter', () => {
-    const { timers, delivered, offer } = setUp({ delayNs: 10e6, jitterNs: 2e6 });
-    const buckets = new Array<number>(10).fill(0);
-    const rounds = 40;
-    for (let round = 0; round < rounds; round++) {
-      for (let frame = 0; frame < 250; frame++) offer(frame, 100, 0);
-      timers.run(1e12);
-      for (const { atNs } of delivered.splice(0)) buckets[Math.floor((atNs - 8e6) / 0.4e6)]!++;
-    }
-    const expected = (rounds * 250) / 10;
-    const chiSquare = buckets.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
-    // 99.9 % quantile of chi-square with 9 degrees of freedom.
-    expect(chiSquare).toBeLessThan(27.9);
+describe('a chain', () => {
+  it('lets frames through at once when nothing is on', () => {
+    const rig = setUp();
+    expect(rig.stream(3, 10).map(({ number, atNs }) => [number, atNs])).toEqual([
+      [0, 0],
+      [1, 10],
+      [2, 20],
+    ]);
   });
 
-  it('keeps the order of frames without jitter', () => {
-    const { timers, delivered, offer } = setUp({ delayNs: 10e6 });
-    for (let frame = 0; frame < 100; frame++) offer(frame, 100, 0);
-    timers.run(10e6);
-    expect(delivered.map((each) => each.frame)).toEqual(Array.from({ length: 100 }, (_, i) => i));
-  });
-});
-
-describe('loss', () => {
-  it.each([0, 0.01, 0.5, 1])('of %d is met within five standard deviations', (loss) => {
-    const { counters, offer } = setUp({ loss });
-    const count = 20_000;
-    for (let i = 0; i < count; i++) offer(i % SLOTS, 100, 0);
-    const deviation = Math.sqrt(count * loss * (1 - loss));
-    expect(Math.abs(counters[dropCounter('loss')]! - count * loss)).toBeLessThanOrEqual(5 * deviation);
-  });
-
-  it('draws differ between seeds', () => {
-    const fate = (seed: number): string => {
-      const { released, delivered, offer } = setUp({ loss: 0.5 }, seed);
-      for (let i = 0; i < 64; i++) offer(i, 100, 0);
-      expect(released.length).toBe(64);
-      return delivered.map((each) => each.frame).join();
+  it('draws for each stage by itself: another stage does not change what is lost', () => {
+    const lost = (text: string): number[] => {
+      const rig = setUp(text);
+      rig.stream(500, 1000);
+      return rig.dropped;
     };
-    expect(fate(1)).not.toBe(fate(2));
-    expect(fate(1)).toBe(fate(1));
+    expect(lost('loss 20%').length).toBeGreaterThan(50);
+    expect(lost('loss 20% duplicate 10% corrupt 5% delay 1ms 1ms')).toEqual(lost('loss 20%'));
+  });
+
+  it('carries nothing while the carrier is down, but what was under way arrives', () => {
+    const rig = setUp('delay 10ms');
+    rig.offer(0);
+    rig.set('delay 10ms carrier down', 1e6);
+    rig.offer(2e6);
+    rig.set('delay 10ms carrier up', 3e6);
+    rig.offer(4e6);
+    rig.timers.run(1e9);
+    expect(rig.arrived.map(({ number, atNs }) => [number, atNs])).toEqual([
+      [0, 10e6],
+      [2, 14e6],
+    ]);
+    expect(rig.drops('carrier')).toBe(1);
+  });
+
+  it.each<[number, number, number, boolean]>([
+    [1, 1414, 1, true],
+    [1, 1415, 1, false],
+    [101, 1400, 1, true],
+    [101, 1401, 1, false],
+  ])('on link type %i, mtu 1400 lets a frame of %i bytes pass: %#', (linkType, length, _, passes) => {
+    const rig = setUp('mtu 1400', { linkType });
+    rig.stream(1, 0, length);
+    expect([rig.arrived.length === 1, rig.drops('mtu') === 0]).toEqual([passes, passes]);
+  });
+
+  it('does not count VLAN tags against the MTU', () => {
+    const rig = setUp('mtu 1400');
+    const frame = new Uint8Array(1418);
+    frame.set([0x81, 0x00, 0, 1, 0x08, 0x00], 12);
+    rig.stream(1, 0, frame);
+    expect(rig.arrived.length).toBe(1);
   });
 });
 
-describe('rate', () => {
-  it('holds exactly over time however late the timers run', () => {
-    const { timers, delivered, offer } = setUp({ rateBitsPerSecond: 50e6, limitBytes: 1e6 });
-    for (let frame = 0; frame < 500; frame++) offer(frame, 1250, 0); // 200 µs each
-    for (let nowNs = 0; nowNs < 0.2e9; nowNs += 777_777) timers.run(nowNs);
-    expect(delivered.map((each) => each.atNs)).toEqual(
-      Array.from({ length: 500 }, (_, i) => (i + 1) * 200_000),
+describe('rules', () => {
+  const dns = ipv4Frame({ port: 53, ecn: 2, length: 100 });
+  const web = ipv4Frame({ port: 80, ecn: 2, length: 100 });
+
+  it('take the frames of the first filter that matches through impairments of their own, then the link', () => {
+    const rig = setUp('delay 10ms match "udp port 53" delay 5ms match udp loss 100%');
+    rig.offer(0, dns);
+    rig.offer(0, web);
+    rig.offer(0, 100);
+    rig.timers.run(1e9);
+    expect(rig.arrived.map(({ number, atNs }) => [number, atNs])).toEqual([
+      [2, 10e6],
+      [0, 15e6],
+    ]);
+    const counters = [0, 1].map((i) =>
+      [RULE_FRAMES, RULE_DROPS].map((c) => rig.counters[ruleCounters(i) + c]),
     );
+    expect(counters).toEqual([
+      [1, 0],
+      [1, 1],
+    ]);
+    expect(rig.drops('loss')).toBe(1);
   });
 
-  it('that is lifted lets the queue go at once, in order', () => {
-    const { timers, delivered, direction, offer } = setUp({ rateBitsPerSecond: 1000 });
-    for (let frame = 0; frame < 5; frame++) offer(frame, 1000, 0);
-    direction.set(CLEAR_LINK, 1e6);
-    timers.run(1e6);
-    expect(delivered).toEqual([0, 1, 2, 3, 4].map((frame) => ({ frame, atNs: 1e6 })));
+  it.each<[string, number | undefined, number]>([
+    ['link', 10e6, 2],
+    ['mark', 10e6, 3],
+    ['pass', 0, 2],
+    ['drop', undefined, 0],
+  ])('end in verdict %s', (verdict, atNs, ecn) => {
+    const rig = setUp(`delay 10ms match "udp port 53" verdict ${verdict}`);
+    rig.stream(1, 0, dns);
+    expect(rig.arrived[0]?.atNs).toBe(atNs);
+    expect(rig.drops('filter')).toBe(atNs === undefined ? 1 : 0);
+    if (atNs !== undefined) expect(rig.contents[0]![15]! & 3).toBe(ecn);
+  });
+
+  it('keep their frames, and counters by filter, when they change', () => {
+    const rig = setUp('match "udp port 53" delay 10ms');
+    rig.offer(0, dns);
+    rig.set('match "udp port 53" delay 20ms', 1e6);
+    rig.offer(1e6, dns);
+    rig.set('match "udp port 80" delay 20ms', 2e6);
+    rig.offer(2e6, dns);
+    rig.timers.run(1e9);
+    expect(rig.arrived.map(({ atNs }) => atNs)).toEqual([2e6, 10e6, 21e6]);
+    expect(rig.counters[ruleCounters(0) + RULE_FRAMES]).toBe(0);
+  });
+
+  it('whose filter does not fit the link type change nothing', () => {
+    const rig = setUp('delay 10ms', { linkType: 101 });
+    expect(() => rig.set('delay 20ms match "ether host 02:00:00:00:00:01" loss 1%', 0)).toThrow(/ether/);
+    expect(rig.stream(1, 0, 100).map(({ atNs }) => atNs)).toEqual([10e6]);
   });
 });

@@ -111,11 +111,12 @@ test('every value is the one of the emulator, and another scrape does not count 
     offered: { frames: 5, bytes: 6 },
     delivered: { frames: 7, bytes: 8 },
     delayed: 9,
+    duplicated: 33,
     queueBytes: 10,
     queueFrames: 11,
     inFlight: 12,
     delayError: { upperBoundsNs: [1e3, 1e6], counts: [3, 2, 1], sumNs: 4e9 },
-    drops: { loss: 13, queue: 14, pool: 15, mtu: 16, carrier: 17, device: 18 },
+    drops: { loss: 13, queue: 14, pool: 15, mtu: 16, carrier: 17, device: 18, aqm: 34, filter: 35 },
   });
   const descriptor = await emulator.attach('server:eth0', attachOptions);
   Object.assign(descriptor.state, {

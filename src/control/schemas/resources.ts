@@ -18,6 +18,7 @@ import type {
 import type { LabNode } from '../../lab/model.ts';
 import { DROP_REASONS, type LinkSettings } from '../../link/settings.ts';
 import type { Problem } from '../problem.ts';
+import { linkSettings } from './link-settings.ts';
 
 const count = (description: string): z.ZodNumber => z.number().int().nonnegative().describe(description);
 
@@ -42,15 +43,7 @@ export const InterfaceSchema: z.ZodType<InterfaceStatus> = z
   })
   .meta({ id: 'Interface' });
 
-const LinkSettingsSchema: z.ZodType<LinkSettings> = z
-  .object({
-    delayNs: count('Propagation delay, nanoseconds.'),
-    jitterNs: count('Uniform variation of the delay, nanoseconds: each frame gets delay ± jitter.'),
-    loss: z.number().min(0).max(1).describe('Probability that a frame is lost.'),
-    rateBitsPerSecond: z.number().nonnegative().describe('Serialization rate; 0 means unlimited.'),
-    limitBytes: count('Bytes that may wait in front of the rate limiter.'),
-  })
-  .meta({ id: 'LinkSettings' });
+const LinkSettingsSchema: z.ZodType<LinkSettings> = linkSettings.meta({ id: 'LinkSettings' });
 
 const HistogramSchema: z.ZodType<Histogram> = z
   .object({
@@ -74,6 +67,7 @@ const DirectionSchema: z.ZodType<DirectionStatus> = z
     offered: counters('Offered to the link.'),
     delivered: counters('Delivered at the other end.'),
     delayed: count('Frames held back by delay or rate.'),
+    duplicated: count('Copies that the link made.'),
     drops: z.record(z.enum(DROP_REASONS), z.number().int()).describe('Frames dropped, by reason.'),
     queueBytes: count('Bytes waiting in front of the rate limiter.'),
     queueFrames: count('Frames waiting in front of the rate limiter.'),
@@ -81,6 +75,15 @@ const DirectionSchema: z.ZodType<DirectionStatus> = z
     delayError: HistogramSchema.describe(
       'How late frames were delivered, against what delay and rate asked for.',
     ),
+    rules: z
+      .array(
+        z.object({
+          match: z.string().describe('Filter of the rule.'),
+          matched: counters('Frames that it matched.'),
+          dropped: count('Frames of those that the rule dropped itself.'),
+        }),
+      )
+      .describe("Counters of the settings' rules, in their order."),
   })
   .meta({ id: 'LinkDirection' });
 

@@ -1,0 +1,58 @@
+/**
+ * The stages that one set of impairments needs, in their order:
+ *
+ *   ─▶ carrier ─▶ mtu ─▶ loss ─▶ duplicate ─▶ corrupt ─▶ rate (queue, wire) ─▶ delay (or past it) ─▶ slot ─▶ end
+ *
+ * A stage that is off is not there, so a frame pays for what is on. One that was on and still holds frames stays in
+ * the way until the next change, lest later frames overtake them.
+ */
+import { carrier } from './carrier.ts';
+import { corrupt } from './corrupt.ts';
+import { delay } from './delay.ts';
+import { duplicate } from './duplicate.ts';
+import { loss } from './loss.ts';
+import { mtu } from './mtu.ts';
+import { rate } from './rate.ts';
+import type { ChainSettings } from './settings.ts';
+import { slot } from './slot.ts';
+import type { Impairment, ImpairmentStage, Stage, StageContext } from './stage.ts';
+
+const LAST_FIRST: readonly Impairment<ChainSettings>[] = [
+  slot,
+  delay,
+  rate,
+  corrupt,
+  duplicate,
+  loss,
+  mtu,
+  carrier,
+];
+
+export class Chain {
+  /** Where frames enter. */
+  head: Stage;
+  readonly #context: StageContext;
+  readonly #end: Stage;
+  readonly #stages: Map<Impairment<ChainSettings>, ImpairmentStage<ChainSettings>> = new Map();
+
+  constructor(context: StageContext, end: Stage) {
+    this.#context = context;
+    this.#end = end;
+    this.head = end;
+  }
+
+  /** Takes over new settings. Frames under way keep what they were given. */
+  set(settings: ChainSettings, nowNs: number): void {
+    let next = this.#end;
+    for (const impairment of LAST_FIRST) {
+      const isOn = impairment.isOn(settings);
+      const stage = this.#stages.get(impairment) ?? (isOn ? impairment.create(this.#context) : undefined);
+      if (stage === undefined) continue;
+      this.#stages.set(impairment, stage);
+      stage.next = next;
+      stage.set(settings, nowNs);
+      if (isOn || stage.busy) next = stage;
+    }
+    this.head = next;
+  }
+}
