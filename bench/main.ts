@@ -4,8 +4,9 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { PACKAGE_ROOT } from '../src/package.ts';
+import { BPF_PARTS, type BpfPart, benchBpf, formatBpf } from './bpf.ts';
 import { benchNet, formatNet } from './net.ts';
 import { benchVm, formatTables } from './vm.ts';
 
@@ -62,6 +63,34 @@ program
       onProgress: (what) => process.stderr.write(`${what}\n`),
     });
     report('net', '# Between two namespaces', results, formatNet(results), { json, write });
+  });
+
+type BpfOptions = {
+  rounds: string;
+  seconds: string;
+  only?: readonly BpfPart[];
+  json?: boolean;
+  write?: boolean;
+};
+
+program
+  .command('bpf')
+  .description(
+    'what attaching, the bpf_if lock, delivery and reading cost, and what BPF costs when nobody listens',
+  )
+  .option('--rounds <n>', 'how often each takes its turn', '15')
+  .option('--seconds <n>', 'seconds of reading in one turn', '1')
+  .addOption(new Option('--only <parts...>', 'only these parts').choices(BPF_PARTS))
+  .option('--json', 'print JSON instead of tables')
+  .option('--write', 'also write docs/performance/bpf.md and bpf.json')
+  .action(async ({ rounds, seconds, only, json, write }: BpfOptions) => {
+    const results = await benchBpf({
+      rounds: Number(rounds),
+      seconds: Number(seconds),
+      parts: only ?? BPF_PARTS,
+      onProgress: (what) => process.stderr.write(`${what}\n`),
+    });
+    report('bpf', '# BPF descriptors', results, formatBpf(results), { json, write });
   });
 
 await program.parseAsync();
