@@ -56,6 +56,20 @@ export async function listenOnSocket(
   }
 }
 
+/** Listens on a socket that was opened for this process, as by systemd: its path, mode and group are its maker's. */
+export function listenOnPassed(server: Server, fd: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = ({ code, message }: NodeJS.ErrnoException): void => {
+      reject(new SocketError(`cannot listen on the socket that was passed as ${fd}: ${code ?? message}`));
+    };
+    server.once('error', fail);
+    server.listen({ fd }, () => {
+      server.removeListener('error', fail);
+      resolve();
+    });
+  });
+}
+
 /** The umask is the whole process's, and bind(2) happens inside listen(): it is changed for that moment only. */
 function bind(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -25,7 +25,7 @@ import { limitConnections } from './connections.ts';
 import type { App, ControlContext, MetricsSource } from './context.ts';
 import { Ephemerals } from './ephemerals.ts';
 import { DEFAULT_USER_LIMITS, type UserLimits } from './limits.ts';
-import { listenOnSocket } from './listen.ts';
+import { listenOnPassed, listenOnSocket } from './listen.ts';
 import { notFoundHandler, watchRoutes } from './not-found.ts';
 import { PROBLEM_MEDIA_TYPE } from './problem.ts';
 import { descriptorRoutes } from './routes/descriptors.ts';
@@ -73,7 +73,7 @@ export type ControlServer = {
    *
    * @throws SocketError saying what is in the way
    */
-  listen(path: string): Promise<void>;
+  listen(path: string, passedFd?: number): Promise<void>;
   /**
    * Stops listening, which removes the socket, and ends the connections: those that are idle at once, streams when
    * they have ended, all after two seconds. Close the descriptors first, so that streams end complete.
@@ -100,9 +100,10 @@ export function createControlServer(options: ControlServerOptions): ControlServe
     app.setNotFoundHandler(notFoundHandler(routes));
   });
   return {
-    async listen(path) {
+    async listen(path, passedFd) {
       await app.ready();
-      await listenOnSocket(app.server, path, options.groups);
+      if (passedFd !== undefined) await listenOnPassed(app.server, passedFd);
+      else await listenOnSocket(app.server, path, options.groups);
     },
     async close() {
       // Connections that do not end by themselves would keep close() waiting for ever.

@@ -3,7 +3,7 @@
  * down. A lab without such nodes has none.
  */
 import { Access } from '../control/access.ts';
-import { listenOnSocket } from '../control/listen.ts';
+import { listenOnPassed, listenOnSocket } from '../control/listen.ts';
 import { Handover } from '../join/handover.ts';
 import { joinSocketPath } from '../lab/state.ts';
 import type { LabRun, RunLog } from './lab-run.ts';
@@ -19,10 +19,11 @@ export class Joins {
   }
 
   /** Lets nodes join from now on, if the lab has such nodes. Throws SocketError. */
-  async listen(controlSocket: string, group?: number): Promise<void> {
+  async listen(controlSocket: string, group?: number, passedFd?: number): Promise<void> {
     if (!this.#run.lab.nodes.some(({ join }) => join === true)) return;
     const handover = new Handover({ emulator: this.#run.emulator, access: new Access(), log: this.#log });
-    await listenOnSocket(handover.server, joinSocketPath(controlSocket), { group });
+    if (passedFd !== undefined) await listenOnPassed(handover.server, passedFd);
+    else await listenOnSocket(handover.server, joinSocketPath(controlSocket), { group });
     this.#handover = handover;
   }
 

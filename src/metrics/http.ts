@@ -41,19 +41,24 @@ export function parseMetricsAddress(text: string): MetricsAddress | undefined {
 }
 
 /**
- * Serves the metrics over HTTP until it is closed; undefined when `address` is `off`.
+ * Serves the metrics over HTTP until it is closed; undefined when `address` is `off`. A socket that was passed to this
+ * process, as by systemd, is used instead of the address.
  *
  * @throws MetricsListenError when the address is not one, or cannot be listened on
  */
-export async function serveMetrics(metrics: Metrics, address: string): Promise<MetricsListener | undefined> {
+export async function serveMetrics(
+  metrics: Metrics,
+  address: string,
+  passedFd?: number,
+): Promise<MetricsListener | undefined> {
   const parsed = parseMetricsAddress(address);
-  if (parsed === undefined) return undefined;
+  if (parsed === undefined && passedFd === undefined) return undefined;
   const server = createServer((request, response) => {
     answer(metrics, request, response).catch(() => response.destroy());
   });
-  await listen(server, parsed);
-  const { port } = server.address() as AddressInfo;
-  const { host } = parsed;
+  await listen(server, passedFd === undefined ? parsed! : { fd: passedFd });
+  const { port, address: bound } = server.address() as AddressInfo;
+  const host = parsed?.host ?? bound;
   const name = host.includes(':') ? `[${host}]` : host;
   return {
     host,
@@ -67,18 +72,19 @@ export async function serveMetrics(metrics: Metrics, address: string): Promise<M
   };
 }
 
-function listen(server: Server, { host, port }: MetricsAddress): Promise<void> {
+function listen(server: Server, where: MetricsAddress | { readonly fd: number }): Promise<void> {
+  const shown = 'fd' in where ? `passed socket ${where.fd}` : `${where.host}:${where.port}`;
   return new Promise((resolve, reject) => {
     server.once('error', ({ code }: NodeJS.ErrnoException) => {
       const why = code === 'EADDRINUSE' ? 'something else is listening there' : `listen: ${code}`;
       reject(
         new MetricsListenError(
-          `cannot serve metrics on ${host}:${port}: ${why}; ` +
+          `cannot serve metrics on ${shown}: ${why}; ` +
             'choose another address with --metrics HOST:PORT (port 0: any free one), or pass --metrics off',
         ),
       );
     });
-    server.listen({ host, port }, resolve);
+    server.listen(where, resolve);
   });
 }
 

@@ -86,6 +86,21 @@ export const setxattr: (
   length: number,
   flags: number,
 ) => number = libc.func('int setxattr(const char *, const char *, void *, size_t, int)');
+/** socket(2). */
+export const socket: (domain: number, type: number, protocol: number) => number = libc.func(
+  'int socket(int, int, int)',
+);
+
+/** sendto(2). */
+export const sendto: (
+  fd: number,
+  bytes: BufferLike,
+  length: number,
+  flags: number,
+  address: BufferLike,
+  addressLength: number,
+) => number = libc.func('long sendto(int, void *, size_t, int, void *, unsigned int)');
+
 /** sendmsg(2) of the msghdr at `message`. */
 export const sendmsg: (fd: number, message: number, flags: number) => number = libc.func(
   'long sendmsg(int, uintptr_t, int)',
@@ -112,6 +127,12 @@ export const errno: () => number = () => koffi.errno();
 export const O_RDWR = 2;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
+export const F_SETFD = 2;
+export const FD_CLOEXEC = 1;
+export const AF_UNIX = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_NONBLOCK = 0o4000;
+export const SOCK_CLOEXEC = 0o2000000;
 export const F_GETFL = 3;
 export const F_SETFL = 4;
 export const EFD_NONBLOCK = 0o4000;
