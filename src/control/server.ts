@@ -69,7 +69,7 @@ export type ControlServerOptions = {
 
 export type ControlServer = {
   /**
-   * Listens on a unix socket, mode 0660, for its owner and the groups.
+   * Listens on a unix socket, mode 0660, for its owner and the groups; or on one that was passed to this process.
    *
    * @throws SocketError saying what is in the way
    */

@@ -11,6 +11,7 @@ import { serveMetrics } from '../metrics/http.ts';
 import { createMetrics } from '../metrics/metrics.ts';
 import { Joins } from './joins.ts';
 import { LabRun } from './lab-run.ts';
+import { ServiceManager } from './service-manager.ts';
 
 export type DaemonOptions = {
   readonly labFile: string;
@@ -58,6 +59,8 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   // An event of the past is not told again.
   if (options.stop?.aborted) stopAsked();
   let joins: Joins | undefined;
+  const manager = ServiceManager.take();
+  stop.signal.addEventListener('abort', () => manager.stopping(), { once: true });
   try {
     const run = await LabRun.up(
       lab,
@@ -71,7 +74,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     );
     try {
       joins = new Joins(run, log);
-      await serve(run, joins, options, log, stop);
+      await serve(run, joins, manager, options, log, stop);
     } finally {
       await run.down();
     }
@@ -80,6 +83,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     if (!stop.signal.aborted || stop.failed) throw error;
   } finally {
     stop.dispose();
+    manager.close();
   }
   log.info('lab is down');
   return stop.failed ? 1 : 0;
@@ -89,6 +93,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 async function serve(
   run: LabRun,
   joins: Joins,
+  manager: ServiceManager,
   options: DaemonOptions,
   log: Logger,
   stop: Stop,
@@ -104,15 +109,16 @@ async function serve(
     ...(options.limits && { limits: options.limits }),
     onShutdown: () => stop.request('asked over the control socket'),
   });
-  const listener = await serveMetrics(metrics, options.metrics);
+  const listener = await serveMetrics(metrics, options.metrics, manager.sockets.metrics);
   try {
-    await server.listen(options.socket);
+    await server.listen(options.socket, manager.sockets.control);
     try {
-      await joins.listen(options.socket, options.groups?.group);
+      await joins.listen(options.socket, options.groups?.group, manager.sockets.join);
       // Asked to stop while the socket was made: nobody may be told that the lab is up.
       stop.signal.throwIfAborted();
       run.start();
       log.info({ socket: options.socket, metrics: listener?.url }, 'lab is up');
+      manager.ready(`lab ${run.lab.name} is up`);
       options.onReady?.({
         lab: run.lab.name,
         pid: process.pid,

@@ -4,8 +4,9 @@
  *
  * What the environment says is for this process only and is removed from it: commands that it runs are no services.
  */
-import { check, close, F_SETFD, FD_CLOEXEC, fcntl } from '../sys/libc.ts';
+
 import { DatagramSender } from '../sys/datagram.ts';
+import { check, close, F_SETFD, FD_CLOEXEC, fcntl } from '../sys/libc.ts';
 
 /** SD_LISTEN_FDS_START. */
 const FIRST_FD = 3;
@@ -32,11 +33,16 @@ export class ServiceManager {
   /** Takes what the environment says out of it. Throws SystemError when a passed socket is none. */
   static take(environment: Environment = process.env): ServiceManager {
     const isOurs = (pid: string | undefined): boolean => pid === undefined || Number(pid) === process.pid;
-    const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES } = environment;
+    const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES } =
+      environment;
     const watchdogUs = isOurs(WATCHDOG_PID) ? Number(WATCHDOG_USEC) : 0;
     const sockets = LISTEN_PID !== undefined && isOurs(LISTEN_PID) ? passed(LISTEN_FDS, LISTEN_FDNAMES) : {};
     for (const name of VARIABLES) delete environment[name];
-    return new ServiceManager(NOTIFY_SOCKET || undefined, watchdogUs > 0 ? watchdogUs / 1000 : undefined, sockets);
+    return new ServiceManager(
+      NOTIFY_SOCKET || undefined,
+      watchdogUs > 0 ? watchdogUs / 1000 : undefined,
+      sockets,
+    );
   }
 
   /** The service is up. From now on the main loop says that it is alive, twice as often as it must. */

@@ -87,9 +87,8 @@ export const setxattr: (
   flags: number,
 ) => number = libc.func('int setxattr(const char *, const char *, void *, size_t, int)');
 /** socket(2). */
-export const socket: (domain: number, type: number, protocol: number) => number = libc.func(
-  'int socket(int, int, int)',
-);
+export const socket: (domain: number, type: number, protocol: number) => number =
+  libc.func('int socket(int, int, int)');
 
 /** sendto(2). */
 export const sendto: (
