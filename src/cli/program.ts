@@ -11,6 +11,7 @@ import { execCommand } from './commands/exec.ts';
 import { filterCommand } from './commands/filter.ts';
 import { joinCommand } from './commands/join.ts';
 import { psCommand } from './commands/ps.ts';
+import { reloadCommand } from './commands/reload.ts';
 import { setCommand } from './commands/set.ts';
 import { statsCommand } from './commands/stats.ts';
 import { upCommand } from './commands/up.ts';
@@ -29,6 +30,7 @@ const COMMANDS: readonly ((context: Context) => Command)[] = [
   descriptorCommand,
   dumpCommand,
   setCommand,
+  reloadCommand,
   filterCommand,
   doctorCommand,
 ];

@@ -183,6 +183,11 @@ export class ControlClient {
     return this.#json('GET', `/v1/nodes/${encodeURIComponent(name)}`);
   }
 
+  /** Has the lab file read again; resolves with what was changed, a line each. */
+  async reload(): Promise<string[]> {
+    return (await this.#json<{ changes: string[] }>('POST', '/v1/lab/reload')).changes;
+  }
+
   /** Asks for the lab to be taken down; resolves with the process id that is ending. */
   async shutDown(): Promise<number> {
     return (await this.#json<{ pid: number }>('DELETE', '/v1/lab')).pid;

@@ -34,6 +34,8 @@ export type ControlContext = {
   readonly ephemerals: Ephemerals;
   /** Called once a request to shut down has been answered. */
   readonly onShutdown: () => void;
+  /** Reads the lab file again; what was changed, a line each. Without it nothing can be reloaded. */
+  readonly onReload?: (() => Promise<string[]>) | undefined;
 };
 
 type ProblemResponse = {

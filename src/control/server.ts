@@ -57,6 +57,8 @@ export type ControlServerOptions = {
   readonly logger: FastifyBaseLogger;
   /** Called when somebody who may has asked to take the lab down, after the answer was sent. */
   readonly onShutdown: () => void;
+  /** Reads the lab file again; what was changed, a line each. Throws what is wrong with it. */
+  readonly onReload?: () => Promise<string[]>;
   /** How to find out who is connected; SO_PEERCRED unless told. */
   readonly credentialsOf?: CredentialsOf;
   /** The groups whose members may use the socket; this process's group unless told. */
@@ -83,7 +85,7 @@ export type ControlServer = {
 
 /** Makes the server; nothing is bound before listen(). */
 export function createControlServer(options: ControlServerOptions): ControlServer {
-  const { emulator, captures, metrics, logger, onShutdown } = options;
+  const { emulator, captures, metrics, logger, onShutdown, onReload } = options;
   const access = new Access(options.credentialsOf, options.groups);
   const limits = { ...DEFAULT_USER_LIMITS, ...options.limits };
   const quota = new UserQuota(limits);
@@ -96,7 +98,7 @@ export function createControlServer(options: ControlServerOptions): ControlServe
   app.setErrorHandler(answerError);
   describe(app);
   app.after(() => {
-    addRoutes(app, { emulator, captures, metrics, access, quota, ephemerals, onShutdown });
+    addRoutes(app, { emulator, captures, metrics, access, quota, ephemerals, onShutdown, onReload });
     app.setNotFoundHandler(notFoundHandler(routes));
   });
   return {

@@ -6,6 +6,7 @@ import type { AccessGroups } from '../control/access.ts';
 import { filterProblem } from '../control/filter.ts';
 import type { UserLimits } from '../control/limits.ts';
 import { createControlServer } from '../control/server.ts';
+import type { Lab } from '../lab/model.ts';
 import { readLab } from '../lab/parse.ts';
 import { serveMetrics } from '../metrics/http.ts';
 import { createMetrics } from '../metrics/metrics.ts';
@@ -40,17 +41,17 @@ export type DaemonInfo = {
 };
 
 /** Signals that take the lab down. */
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 /**
- * Runs a lab until a signal, `DELETE /v1/lab` or the death of a data plane; takes everything down again.
+ * Runs a lab until a signal, `DELETE /v1/lab` or the death of a data plane; takes everything down again. SIGHUP reads
+ * the lab file again (reload.ts), except on a terminal, where it says that the terminal is gone.
  *
  * Returns the process's exit status: 0, or 1 after a failure while it ran. Throws what kept the lab from coming up:
  * LabFileError, StateError, NodeError, SystemError, SocketError, MetricsListenError; nothing is left behind then.
  */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
-  const file = await readLab(options.labFile, { checkFilter: filterProblem });
-  const lab = options.workers === undefined ? file : { ...file, workers: options.workers };
+  const lab = await labOf(options);
   // Through process.stderr, so that a reader who has gone is noticed (cli/broken-pipe.ts).
   const log = pino({ level: options.logLevel, base: { lab: lab.name } }, process.stderr);
   const stop = new Stop(log);
@@ -89,6 +90,11 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   return stop.failed ? 1 : 0;
 }
 
+async function labOf({ labFile, workers }: DaemonOptions): Promise<Lab> {
+  const lab = await readLab(labFile, { checkFilter: filterProblem });
+  return workers === undefined ? lab : { ...lab, workers };
+}
+
 /** Serves the control socket and the metrics until it is time to stop. */
 async function serve(
   run: LabRun,
@@ -100,6 +106,24 @@ async function serve(
 ): Promise<void> {
   const { emulator, captures } = run;
   const metrics = createMetrics(emulator);
+  let reloading: Promise<unknown> = Promise.resolve();
+  const reload = (): Promise<string[]> => {
+    // One after the other, each from what the last has made.
+    const turn = reloading.then(async () => {
+      manager.reloading();
+      try {
+        const changes = await run.apply(await labOf(options), (name) => joins.release(name));
+        // There may be nodes that join only now.
+        await joins.listen(options.socket, options.groups?.group, manager.sockets.join);
+        log.info({ changes }, 'lab file reloaded');
+        return changes;
+      } finally {
+        manager.ready(`lab ${run.lab.name} is up`);
+      }
+    });
+    reloading = turn.catch(() => undefined);
+    return turn;
+  };
   const server = createControlServer({
     emulator,
     captures,
@@ -108,6 +132,7 @@ async function serve(
     ...(options.groups && { groups: options.groups }),
     ...(options.limits && { limits: options.limits }),
     onShutdown: () => stop.request('asked over the control socket'),
+    onReload: reload,
   });
   const listener = await serveMetrics(metrics, options.metrics, manager.sockets.metrics);
   try {
@@ -125,6 +150,9 @@ async function serve(
         socket: options.socket,
         metrics: listener?.url,
       });
+      stop.onHangup = () => {
+        reload().catch((error: unknown) => log.error({ err: error }, 'lab file not reloaded'));
+      };
       await stop.requested;
       // Nobody may join any more, and the devices are given back while the data plane can let go of them.
       await joins.close();
@@ -143,9 +171,13 @@ async function serve(
 class Stop {
   readonly requested: Promise<void>;
   failed = false;
+  /** What SIGHUP does, once there is something to do. */
+  onHangup: () => void = () => undefined;
   readonly #controller = new AbortController();
   readonly #log: Logger;
   readonly #onSignal = (name: NodeJS.Signals): void => this.request(`signal ${name}`);
+  /** On a terminal it says that the terminal is gone. */
+  readonly #onSighup = (): void => (process.stdin.isTTY ? this.request('signal SIGHUP') : this.onHangup());
   readonly #onUncaught = (error: Error): void => this.fail(error);
 
   constructor(log: Logger) {
@@ -154,6 +186,7 @@ class Stop {
       this.signal.addEventListener('abort', () => resolve(), { once: true });
     });
     for (const name of SIGNALS) process.on(name, this.#onSignal);
+    process.on('SIGHUP', this.#onSighup);
     process.on('uncaughtException', this.#onUncaught);
   }
 
@@ -177,6 +210,7 @@ class Stop {
 
   dispose(): void {
     for (const name of SIGNALS) process.off(name, this.#onSignal);
+    process.off('SIGHUP', this.#onSighup);
     process.off('uncaughtException', this.#onUncaught);
   }
 }

@@ -35,7 +35,8 @@ export type EmulatorOptions = TopologyEvents & {
 };
 
 export class Emulator implements EmulatorControl {
-  readonly lab: Lab;
+  /** What interfaces and links follow is theirs to be told; this is what is shown. Set by LabRun.apply(). */
+  lab: Lab;
   readonly startedAt: Date = new Date();
   readonly #arena: Arena;
   readonly #topology: Topology;

@@ -18,9 +18,9 @@ export class Joins {
     this.#log = log;
   }
 
-  /** Lets nodes join from now on, if the lab has such nodes. Throws SocketError. */
+  /** Lets nodes join from now on, if the lab has such nodes. Idempotent. Throws SocketError. */
   async listen(controlSocket: string, group?: number, passedFd?: number): Promise<void> {
-    if (!this.#run.lab.nodes.some(({ join }) => join === true)) return;
+    if (this.#handover !== undefined || !this.#run.lab.nodes.some(({ join }) => join === true)) return;
     const handover = new Handover({ emulator: this.#run.emulator, access: new Access(), log: this.#log });
     if (passedFd !== undefined) await listenOnPassed(handover.server, passedFd);
     else await listenOnSocket(handover.server, joinSocketPath(controlSocket), { group });
@@ -31,6 +31,11 @@ export class Joins {
   interfaceDown(name: string): void {
     const node = this.#run.lab.nodes.find(({ interfaces }) => interfaces.some((each) => each.name === name));
     if (node !== undefined) this.#handover?.release(node.name);
+  }
+
+  /** Lets a node go that is another now; it joins again by itself. */
+  release(node: string): void {
+    this.#handover?.release(node);
   }
 
   /** Lets no node join any more, and all go. Idempotent. */

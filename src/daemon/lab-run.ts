@@ -4,16 +4,19 @@
  * Each step that made something puts what undoes it on a stack. down() runs the stack from the top, through errors,
  * whether the lab came up or failed half-way.
  */
+import { isDeepStrictEqual } from 'node:util';
+import type { Descriptor } from '../bpf/descriptor.ts';
 import { Captures } from '../capture/captures.ts';
 import { resolveFilter } from '../control/filter.ts';
 import { openDevice } from '../device/open.ts';
 import { playCapture, recordCapture } from '../device/pcap.ts';
 import { claimLab } from '../lab/claim.ts';
-import { type Lab, nodesToMake } from '../lab/model.ts';
+import { type Lab, type LabDescriptor, nodesToMake } from '../lab/model.ts';
 import { Nodes } from '../lab/namespaces.ts';
 import { VERSION } from '../package.ts';
 import { CONTROL_OWNER, DEFAULT_BUFFER_BYTES, DEFAULT_READ_TIMEOUT_MS } from './contract.ts';
 import { Emulator, type OpenPort } from './emulator.ts';
+import { describePlan, planReload } from './reload.ts';
 
 /** What the run reports; pino's logger is one. */
 export type RunLog = {
@@ -43,7 +46,7 @@ type Undo = {
 };
 
 export class LabRun {
-  readonly lab: Lab;
+  lab: Lab;
   readonly captures: Captures = new Captures(
     `taplab ${VERSION}`,
     (name) => this.emulator.links().find(({ endpoints }) => endpoints.includes(name))?.name,
@@ -51,6 +54,8 @@ export class LabRun {
   emulator!: Emulator;
   readonly #options: LabRunOptions;
   readonly #undo: Undo[] = [];
+  /** The descriptors of the lab file. */
+  readonly #attached: { readonly definition: LabDescriptor; readonly descriptor: Descriptor }[] = [];
   #down: Promise<void> | undefined;
 
   private constructor(lab: Lab, options: LabRunOptions) {
@@ -71,6 +76,35 @@ export class LabRun {
       throw error;
     }
     return run;
+  }
+
+  /**
+   * Changes the running lab to what its file says now; see reload.ts. Returns what was changed, a line each. Throws
+   * ReloadError, and nothing has changed; LabChangeError when there is no room for more.
+   */
+  async apply(after: Lab, releaseNode: (name: string) => void): Promise<string[]> {
+    const plan = planReload(this.lab, after);
+    const { emulator } = this;
+    for (const definition of plan.closeDescriptors) await this.#close(definition);
+    for (const name of plan.removeLinks) await emulator.removeLink(name);
+    for (const name of plan.removeInterfaces) await emulator.removeInterface(name);
+    // Nodes ask what they are to be as soon as they are let go.
+    this.lab = after;
+    emulator.lab = after;
+    for (const name of plan.releaseNodes) releaseNode(name);
+    for (const each of plan.addInterfaces) await emulator.addInterface(each);
+    for (const link of plan.addLinks) await emulator.addLink(link);
+    for (const { name, forward, reverse } of plan.setLinks)
+      await emulator.setLink(name, { forward, reverse });
+    for (const definition of plan.openDescriptors) await this.#attach(definition);
+    return describePlan(plan);
+  }
+
+  /** Closes a descriptor of the lab file, if nobody has closed it by hand. */
+  async #close(definition: LabDescriptor): Promise<void> {
+    const at = this.#attached.findIndex((each) => isDeepStrictEqual(each.definition, definition));
+    const [found] = at === -1 ? [] : this.#attached.splice(at, 1);
+    await found?.descriptor.close();
   }
 
   /** Takes everything down: traffic stops, captures are drained and closed, devices and namespaces go. Idempotent. */
@@ -174,25 +208,28 @@ export class LabRun {
   }
 
   async #attachDescriptors(): Promise<void> {
-    for (const definition of this.lab.descriptors) {
-      const { linkType } = this.emulator.interface(definition.interface)!;
-      const { label, program } = resolveFilter(definition.filter, linkType);
-      const descriptor = await this.emulator.attach(definition.interface, {
-        filter: label,
-        program,
-        direction: definition.direction,
-        immediate: false,
-        readTimeoutMs: DEFAULT_READ_TIMEOUT_MS,
-        bufferBytes: DEFAULT_BUFFER_BYTES,
-        owner: CONTROL_OWNER,
-      });
-      if (definition.write === undefined) continue;
-      const capture = this.captures.of(descriptor);
-      capture.on({
-        onError: (error) => this.#options.log.error({ err: error }, 'a capture file was given up'),
-      });
-      await capture.toFile(definition.write);
-    }
+    for (const definition of this.lab.descriptors) await this.#attach(definition);
+  }
+
+  async #attach(definition: LabDescriptor): Promise<void> {
+    const { linkType } = this.emulator.interface(definition.interface)!;
+    const { label, program } = resolveFilter(definition.filter, linkType);
+    const descriptor = await this.emulator.attach(definition.interface, {
+      filter: label,
+      program,
+      direction: definition.direction,
+      immediate: false,
+      readTimeoutMs: DEFAULT_READ_TIMEOUT_MS,
+      bufferBytes: DEFAULT_BUFFER_BYTES,
+      owner: CONTROL_OWNER,
+    });
+    this.#attached.push({ definition, descriptor });
+    if (definition.write === undefined) return;
+    const capture = this.captures.of(descriptor);
+    capture.on({
+      onError: (error) => this.#options.log.error({ err: error }, 'a capture file was given up'),
+    });
+    await capture.toFile(definition.write);
   }
 
   /** The capture files behind `pcap` interfaces. */

@@ -304,6 +304,7 @@ describe('descriptions', () => {
       'listLinks',
       'lock',
       'read',
+      'reload',
       'shutDown',
       'stream',
       'streamMerged',

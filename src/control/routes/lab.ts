@@ -1,13 +1,20 @@
 /** /v1/lab: the lab that runs, and ending it. */
 import { z } from 'zod';
+import { ReloadError } from '../../daemon/reload.ts';
 import { namespaceName } from '../../lab/names.ts';
+import { LabFileError } from '../../lab/parse.ts';
 import { VERSION } from '../../package.ts';
 import { type App, type ControlContext, findNode, PROBLEMS } from '../context.ts';
+import { ProblemError } from '../problem.ts';
 import { NameParamsSchema } from '../schemas/requests.ts';
 import { type LabResource, LabSchema, type NodeResource, NodeSchema } from '../schemas/resources.ts';
 
 const ShutdownSchema: z.ZodType<{ pid: number }> = z.object({
   pid: z.number().int().describe('The process that is ending.'),
+});
+
+const ReloadedSchema: z.ZodType<{ changes: string[] }> = z.object({
+  changes: z.array(z.string()).describe('What was changed, a line each; empty when the file says the same.'),
 });
 
 export function labRoutes(app: App, context: ControlContext): void {
@@ -34,6 +41,27 @@ export function labRoutes(app: App, context: ControlContext): void {
       },
     },
     (request) => describeNode(context, request.params.name),
+  );
+
+  app.post(
+    '/v1/lab/reload',
+    {
+      schema: {
+        operationId: 'reload',
+        summary: 'Reads the lab file again, and changes what differs while the lab runs.',
+        response: { 200: ReloadedSchema, ...PROBLEMS },
+      },
+    },
+    async (request) => {
+      context.access.requireOperator(request.raw.socket, 'reload the lab file');
+      if (context.onReload === undefined) throw new ProblemError(409, 'This lab was not made from a file.');
+      try {
+        return { changes: await context.onReload() };
+      } catch (error) {
+        if (!(error instanceof LabFileError || error instanceof ReloadError)) throw error;
+        throw new ProblemError(409, error.message);
+      }
+    },
   );
 
   app.delete(
