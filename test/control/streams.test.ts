@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
+import { createConnection } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { DescriptorResource } from '../../src/control/schemas/resources.ts';
 import type { FakeDescriptor } from './fake-emulator.ts';
@@ -112,6 +113,17 @@ test('a reader that does not read loses its own frames, counted, and slows nobod
   expect(json.readers[1]!.frames).toBe(count);
   slow.destroy();
   fast.destroy();
+});
+
+test('a connection has one stream: those that are asked for behind it get nothing', async () => {
+  const socket = createConnection(fixture.socketPath);
+  const ask = 'GET /v1/descriptors/1/stream?format=json HTTP/1.1\r\nHost: x\r\n\r\n';
+  socket.write(ask.repeat(10));
+  await once(socket, 'data');
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(readers()).toBe(1);
+  socket.destroy();
+  await eventually(() => readers() === 0, 'no reader left');
 });
 
 test('closing the server ends streams that nobody reads', async () => {
