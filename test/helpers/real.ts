@@ -83,6 +83,7 @@ export async function startLab(
   name: string,
   yaml: string,
   args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = process.env,
 ): Promise<RunningLab> {
   const directory = mkdtempSync(join(tmpdir(), `taplab-${name}-`));
   const file = join(directory, 'lab.yaml');
@@ -91,7 +92,7 @@ export async function startLab(
   const daemon = spawn(
     process.execPath,
     [cli, 'up', file, '--socket', socket, '--metrics', '127.0.0.1:0', '--log-level', 'info', ...args],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
+    { stdio: ['ignore', 'ignore', 'pipe'], env },
   );
   const exited = new Promise<number | null>((resolve) => daemon.on('exit', resolve));
   // The run's last resort, temporary-root.ts, would find it too, but only at the end.
