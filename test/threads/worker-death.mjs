@@ -9,6 +9,7 @@ const load = (file) => import(`${dist}/${file}`);
 const { Emulator } = await load('src/daemon/emulator.js');
 const { frames } = await load('src/bpf/record.js');
 const { addressOf, read, write } = await load('src/sys/libc.js');
+const { CLEAR_LINK } = await load('src/link/settings.js');
 const { Program } = await load('vm/index.js');
 
 const socketpair = koffi.load(null).func('int socketpair(int, int, int, void *)');
@@ -31,7 +32,6 @@ const until = async (condition) => {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 };
 
-const clear = { delayNs: 0, jitterNs: 0, loss: 0, rateBitsPerSecond: 0, limitBytes: 262144 };
 const node = (name) => {
   const common = { addresses: [], mac: '02:00:00:00:00:01', mtu: 1500 };
   return {
@@ -46,7 +46,7 @@ const lab = {
   workers: 2,
   virtual: false,
   nodes: [node('a'), node('b')],
-  links: [{ name: 'ab', endpoints: ['a:eth0', 'b:eth0'], forward: clear, reverse: clear }],
+  links: [{ name: 'ab', endpoints: ['a:eth0', 'b:eth0'], forward: CLEAR_LINK, reverse: CLEAR_LINK }],
   descriptors: [],
 };
 const options = {
