@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { VERSION } from '../package.ts';
 import { attachCommand } from './commands/attach.ts';
+import { completionCommand } from './commands/completion.ts';
 import { descriptorCommand } from './commands/descriptor.ts';
 import { detachCommand } from './commands/detach.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -33,6 +34,7 @@ const COMMANDS: readonly ((context: Context) => Command)[] = [
   reloadCommand,
   filterCommand,
   doctorCommand,
+  completionCommand,
 ];
 
 /** The program. Parsing throws CommanderError instead of ending the process. */
