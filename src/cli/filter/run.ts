@@ -118,7 +118,7 @@ class FilterRun {
     }
     const missing = missingFact(this.#batchFilter.needs, packet);
     if (missing !== undefined) {
-      throw new CliError(`${this.#where}: ${missing}, and the filter '${this.#request.source.name}' asks`);
+      throw new CliError(`${this.#where}: ${missing}, which the filter '${this.#request.source.name}' asks`);
     }
     this.#batch.push(packet);
     this.#counts.packets++;
