@@ -170,7 +170,7 @@ export function formatTables({ node, libpcap, filters, compile, fused }: VmBench
     return `| ${[...names, ...costs, ...ratios].join(' | ')} |`;
   });
   const fusedRows = fused.map((f) => `| ${f.count} | ${ns(f.nsPerPacket)} | ${f.timesOne.toFixed(1)} |`);
-  return `Node ${node}; libpcap: ${libpcap}. Nanoseconds per packet, medians of ${TURNS} turns;
+  return `Node ${node}; libpcap: ${libpcap}. Nanoseconds of processor time per packet, medians of ${TURNS} turns;
 ${TRAFFIC}.
 
 "wasm" is one call from JavaScript for each packet, "batch" one call for all of them. The last three columns say how many
