@@ -39,7 +39,7 @@ export const MAILBOX_BYTES = 65_536;
 export const BPF_IF_BYTES = 64;
 export const DESCRIPTOR_BYTES = 192;
 export const INTERFACE_BYTES = 64;
-export const DIRECTION_BYTES = 128;
+export const DIRECTION_BYTES = 640;
 export const DELAY_ERROR_BYTES = 192;
 export const WORKER_BYTES = 256;
 

@@ -17,7 +17,7 @@ export const UPPER_BOUNDS_NS: readonly number[] = [
   1e3, 2.5e3, 5e3, 10e3, 25e3, 50e3, 100e3, 250e3, 500e3, 1e6, 2.5e6, 5e6, 10e6, 25e6, 100e6,
 ];
 const SUM = UPPER_BOUNDS_NS.length + 1;
-const FIELDS = SUM + 1;
+export const HISTOGRAM_FIELDS: number = SUM + 1;
 
 /** Counts one value. `at` is where the histogram begins in `f64`. */
 export function observe(f64: Float64Array, at: number, valueNs: number): void {
@@ -38,5 +38,5 @@ export function readHistogram(f64: Float64Array, at: number): Histogram {
 
 /** Forgets what has been counted. */
 export function clearHistogram(f64: Float64Array, at: number): void {
-  f64.fill(0, at, at + FIELDS);
+  f64.fill(0, at, at + HISTOGRAM_FIELDS);
 }
