@@ -214,6 +214,11 @@ export class Capture {
     const count = countRecords(batch);
     const encoded = new Map<string, Buffer>();
     for (const subscriber of this.#subscribers) {
+      if (subscriber.isBehind) {
+        // Encoding what nobody takes would keep the thread from sending what waits.
+        subscriber.lose(count);
+        continue;
+      }
       const { encoding, batch: encode } = subscriber.encoder;
       let buffer = encoded.get(encoding);
       if (buffer === undefined) {

@@ -87,13 +87,19 @@ export class Subscriber {
     return this.#gone;
   }
 
-  /** Queues an encoded batch of `frames` frames, or counts it as lost. */
+  /** True while more waits in the sink than may: the next batch is to be lost. */
+  get isBehind(): boolean {
+    return this.#sink.writableLength > this.#limitBytes;
+  }
+
+  /** Counts a batch of `frames` frames that is not given to this reader. */
+  lose(frames: number): void {
+    if (!this.#gone) this.#lostFrames += frames;
+  }
+
+  /** Queues an encoded batch of `frames` frames. */
   deliver(encoded: Buffer, frames: number): void {
     if (this.#gone) return;
-    if (this.#sink.writableLength > this.#limitBytes) {
-      this.#lostFrames += frames;
-      return;
-    }
     this.#frames += frames;
     this.#bytes += encoded.byteLength;
     this.#sink.write(encoded);
