@@ -17,7 +17,7 @@ import {
   serializerCompiler,
 } from 'fastify-type-provider-zod';
 import type { Captures } from '../capture/captures.ts';
-import type { EmulatorControl } from '../daemon/contract.ts';
+import type { DescriptorHandle, EmulatorControl } from '../daemon/contract.ts';
 import { VERSION } from '../package.ts';
 import { Access, type AccessGroups, type CredentialsOf } from './access.ts';
 import { answerBrokenRequest, refuseBareRequests, requireHost } from './broken-request.ts';
@@ -57,6 +57,8 @@ export type ControlServerOptions = {
   readonly logger: FastifyBaseLogger;
   /** Called when somebody who may has asked to take the lab down, after the answer was sent. */
   readonly onShutdown: () => void;
+  /** Called after each request that has changed something, before it is answered. */
+  readonly onChange?: (isEphemeral: (descriptor: DescriptorHandle) => boolean) => void;
   /** Reads the lab file again; what was changed, a line each. Throws what is wrong with it. */
   readonly onReload?: () => Promise<string[]>;
   /** How to find out who is connected; SO_PEERCRED unless told. */
@@ -95,6 +97,10 @@ export function createControlServer(options: ControlServerOptions): ControlServe
   limitConnections(app.server, access, { perUser: limits.connections });
   const routes = watchRoutes(app);
   logChanges(app, access);
+  app.addHook('onSend', async ({ method }, { statusCode }) => {
+    const hasChanged = method !== 'GET' && method !== 'HEAD' && statusCode < 400;
+    if (hasChanged) options.onChange?.((descriptor) => ephemerals.has(descriptor));
+  });
   app.setErrorHandler(answerError);
   describe(app);
   app.after(() => {

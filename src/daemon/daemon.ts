@@ -12,6 +12,7 @@ import { serveMetrics } from '../metrics/http.ts';
 import { createMetrics } from '../metrics/metrics.ts';
 import { Joins } from './joins.ts';
 import { LabRun } from './lab-run.ts';
+import { ResumeFile } from './resume.ts';
 import { ServiceManager } from './service-manager.ts';
 
 export type DaemonOptions = {
@@ -23,6 +24,8 @@ export type DaemonOptions = {
   readonly limits?: Partial<UserLimits>;
   /** HOST:PORT or `off`. */
   readonly metrics: string;
+  /** Whether to go on with links and descriptors as the last run of the lab had them. */
+  readonly resume?: boolean;
   /** Overrides the lab file's number of data-plane threads. */
   readonly workers?: number;
   readonly logLevel: string;
@@ -105,6 +108,9 @@ async function serve(
   stop: Stop,
 ): Promise<void> {
   const { emulator, captures } = run;
+  const resume = new ResumeFile(emulator, log);
+  if (options.resume) await resume.restore();
+  resume.save();
   const metrics = createMetrics(emulator);
   let reloading: Promise<unknown> = Promise.resolve();
   const reload = (): Promise<string[]> => {
@@ -133,6 +139,7 @@ async function serve(
     ...(options.limits && { limits: options.limits }),
     onShutdown: () => stop.request('asked over the control socket'),
     onReload: reload,
+    onChange: (isEphemeral) => resume.save(isEphemeral),
   });
   const listener = await serveMetrics(metrics, options.metrics, manager.sockets.metrics);
   try {

@@ -32,6 +32,7 @@ type UpOptions = {
   readonly maxDescriptorsPerUser: number;
   readonly maxBufferMemoryPerUser: number;
   readonly metrics: string;
+  readonly resume?: true;
   readonly workers?: number;
   readonly logLevel: string;
   readonly untilStdinCloses?: true;
@@ -80,6 +81,7 @@ export function upCommand(context: Context): Command {
         .argParser(memorySize)
         .default(DEFAULT_USER_LIMITS.bufferBytes, formatSize(DEFAULT_USER_LIMITS.bufferBytes)),
     )
+    .option('--resume', 'go on with links as set and descriptors as attached when the lab last ran')
     .option('--workers <n>', 'data-plane threads, instead of what the lab file says', wholeNumber(1, 64))
     .addOption(new Option('--log-level <level>', 'how much to log').choices(LOG_LEVELS).default('info'))
     .addOption(
@@ -140,6 +142,7 @@ async function runHere(context: Context, labFile: string, options: UpOptions): P
       metrics,
       logLevel,
       stop: stop.signal,
+      ...(options.resume && { resume: true }),
       ...(workers === undefined ? {} : { workers }),
       groups: { group, readGroup },
       limits: {
@@ -225,6 +228,7 @@ function childArguments(context: Context, labFile: string, options: UpOptions): 
     ...(readGroup === undefined ? [] : ['--read-group', String(readGroup)]),
     ...['--max-descriptors-per-user', String(options.maxDescriptorsPerUser)],
     ...['--max-buffer-memory-per-user', String(options.maxBufferMemoryPerUser)],
+    ...(options.resume ? ['--resume'] : []),
     ...(workers === undefined ? [] : ['--workers', String(workers)]),
     ...['--log-level', logLevel],
     '--',

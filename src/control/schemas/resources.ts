@@ -43,7 +43,7 @@ export const InterfaceSchema: z.ZodType<InterfaceStatus> = z
   })
   .meta({ id: 'Interface' });
 
-const LinkSettingsSchema: z.ZodType<LinkSettings> = linkSettings.meta({ id: 'LinkSettings' });
+export const LinkSettingsSchema: z.ZodType<LinkSettings> = linkSettings.meta({ id: 'LinkSettings' });
 
 const HistogramSchema: z.ZodType<Histogram> = z
   .object({

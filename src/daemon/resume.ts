@@ -1,0 +1,139 @@
+/**
+ * What survives the end of the process, for `taplab up --resume`: what links were set to by hand, and the descriptors
+ * that were attached over the control socket. The lab itself is what its file says.
+ *
+ * DIRECTORY/LAB.resume, replaced as a whole after each change, before the change is answered. Writer: the process that
+ * has claimed the lab. It stays when the process ends, however that ends, and a run without --resume begins a new one.
+ */
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { Program } from '../../vm/index.ts';
+import type { Descriptor } from '../bpf/descriptor.ts';
+import { resolveFilter } from '../control/filter.ts';
+import { DirectionNameSchema, LinkSettingsSchema } from '../control/schemas/resources.ts';
+import { ensureStateDirectory, StateError } from '../lab/state.ts';
+import { CONTROL_OWNER, type DescriptorHandle } from './contract.ts';
+import type { Emulator } from './emulator.ts';
+import type { RunLog } from './lab-run.ts';
+
+const savedSchema = z.object({
+  links: z.record(z.string(), z.object({ forward: LinkSettingsSchema, reverse: LinkSettingsSchema })),
+  descriptors: z.array(
+    z.object({
+      interface: z.string(),
+      filter: z.string(),
+      dialect: z.enum(['bsd', 'linux']),
+      instructions: z.array(z.object({ code: z.number(), jt: z.number(), jf: z.number(), k: z.number() })),
+      writeFilter: z.string().nullable(),
+      linkType: z.number(),
+      direction: DirectionNameSchema,
+      immediate: z.boolean(),
+      readTimeoutMs: z.number(),
+      bufferBytes: z.number(),
+      promiscuous: z.boolean(),
+      headerComplete: z.boolean(),
+      feedback: z.boolean(),
+      locked: z.boolean(),
+      owner: z.object({ uid: z.number(), gid: z.number(), pid: z.number() }),
+    }),
+  ),
+});
+
+type Saved = z.infer<typeof savedSchema>;
+
+export class ResumeFile {
+  readonly #path: string;
+  readonly #emulator: Emulator;
+  readonly #log: RunLog;
+
+  constructor(emulator: Emulator, log: RunLog, directory: string = ensureStateDirectory()) {
+    this.#path = join(directory, `${emulator.lab.name}.resume`);
+    this.#emulator = emulator;
+    this.#log = log;
+  }
+
+  /** Writes down what is so now. A disk that is full is reported, and stops nobody. */
+  save(isEphemeral: (descriptor: DescriptorHandle) => boolean = () => false): void {
+    const links = this.#emulator.links().map(({ name, forward, reverse }) => {
+      return [name, { forward: forward.settings, reverse: reverse.settings }] as const;
+    });
+    // Those of the lab file come from there.
+    const descriptors = this.#emulator
+      .descriptors()
+      .filter((each) => each.owner !== CONTROL_OWNER && !isEphemeral(each))
+      .map(saved);
+    const temporary = `${this.#path}.tmp`;
+    try {
+      writeFileSync(temporary, JSON.stringify({ links: Object.fromEntries(links), descriptors }), {
+        mode: 0o600,
+      });
+      renameSync(temporary, this.#path);
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      this.#log.error({ err: error }, 'what is to be resumed could not be saved');
+    }
+  }
+
+  /**
+   * Makes so what was so when it was last saved; nothing when there is nothing saved. What does not fit the lab any
+   * more is reported and left out. Throws StateError when the file is damaged.
+   */
+  async restore(): Promise<void> {
+    const before = this.#read();
+    if (before === undefined) return;
+    for (const [name, change] of Object.entries(before.links)) {
+      await this.#try(`link ${name}`, () => this.#emulator.setLink(name, change));
+    }
+    for (const each of before.descriptors) {
+      await this.#try(`a descriptor on ${each.interface}`, () => this.#attach(each));
+    }
+  }
+
+  async #attach(descriptor: Saved['descriptors'][number]): Promise<void> {
+    const { interface: name, instructions, dialect, writeFilter, locked, ...options } = descriptor;
+    const handle = await this.#emulator.attach(name, {
+      ...options,
+      program: Program.from(instructions, { dialect }),
+      ...(writeFilter === null ? {} : { writeFilter: namedFilter(writeFilter, options.linkType) }),
+    });
+    if (locked) handle.lock();
+  }
+
+  async #try(what: string, action: () => Promise<unknown>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      this.#log.warn({ reason: (error as Error).message }, `${what} was not resumed`);
+    }
+  }
+
+  #read(): Saved | undefined {
+    let text: string;
+    try {
+      text = readFileSync(this.#path, 'utf8');
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') return undefined;
+      throw new StateError(`read ${this.#path}: ${code}`, error);
+    }
+    try {
+      return savedSchema.parse(JSON.parse(text));
+    } catch (error) {
+      throw new StateError(`${this.#path} is damaged; remove it, or start without --resume`, error);
+    }
+  }
+}
+
+function namedFilter(filter: string, linkType: number): { filter: string; program: Program } {
+  return { filter, program: resolveFilter(filter, linkType).program };
+}
+
+function saved(descriptor: Descriptor): Saved['descriptors'][number] {
+  const { program } = descriptor.filter;
+  return {
+    ...descriptor.status(),
+    dialect: program.dialect,
+    instructions: program.instructions.map(({ code, jt, jf, k }) => ({ code, jt, jf, k })),
+  };
+}
