@@ -130,6 +130,9 @@ export const rate: Impairment<RateSettings> = {
   create: (context) => new Rate(context),
 };
 
+/** A bucket that has filled since then is full. */
+const LONG_AGO: number = -Number.MAX_SAFE_INTEGER;
+
 class Rate implements ImpairmentStage<RateSettings>, TimedStage {
   next: Stage = NOWHERE;
   readonly #context: StageContext;
@@ -144,7 +147,7 @@ class Rate implements ImpairmentStage<RateSettings>, TimedStage {
    * The token bucket as a time: the moment at which it would have been empty had it filled ever since. Later than
    * now when frames have gone ahead of their tokens.
    */
-  #emptyNs = 0;
+  #emptyNs: number = LONG_AGO;
 
   constructor(context: StageContext) {
     this.#context = context;
@@ -169,7 +172,7 @@ class Rate implements ImpairmentStage<RateSettings>, TimedStage {
     const [before, after] = [old.rateBitsPerSecond, settings.rateBitsPerSecond];
     if (before === after) return;
     const scale = after === 0 ? 0 : before / after;
-    this.#emptyNs = nowNs + (this.#emptyNs - nowNs) * scale;
+    this.#emptyNs = before === 0 ? LONG_AGO : nowNs + (this.#emptyNs - nowNs) * scale;
     if (this.#wire !== NONE) this.#finishAt(nowNs + Math.max(0, this.#finishNs - nowNs) * scale);
   }
 

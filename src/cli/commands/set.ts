@@ -11,7 +11,7 @@ export function setCommand(context: Context): Command {
   return new Command('set')
     .summary('change a link while it runs')
     .description(
-      'Changes delay, jitter, loss, rate or limit of a link for the frames that arrive from now on. What is not named stays as it is; `clear` takes everything away.',
+      'Changes what a link does to the frames that arrive from now on: delay, jitter, distribution, loss, duplicate, reorder, corrupt, ber, rate, burst, peakrate, limit, queue, slot, mtu, carrier, and match for some frames only (docs/links.md). What is not named stays as it is; `clear` takes everything away.',
     )
     .argument('<link>', 'name of the link')
     .argument('<impairment...>', 'in the words of tc-netem(8)')
@@ -25,6 +25,8 @@ export function setCommand(context: Context): Command {
 Examples:
   $ taplab set wan 'delay 20ms 2ms loss 1%'
   $ taplab set wan rate 10mbit --direction reverse
+  $ taplab set wan 'loss gemodel 1% 10% queue fq_codel'
+  $ taplab set wan 'match "udp port 53" loss 30%'
   $ taplab set wan clear`,
     )
     .action(async (link: string, words: string[], { direction, json }: SetOptions) => {
