@@ -35,7 +35,7 @@ export type Capacity = {
 
 /** Byte sizes of the records. */
 export const THREAD_BYTES = 64;
-export const MAILBOX_BYTES = 65_536;
+export const MAILBOX_BYTES = 1_048_576;
 export const BPF_IF_BYTES = 64;
 export const DESCRIPTOR_BYTES = 192;
 export const INTERFACE_BYTES = 64;

@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { parseImpairment } from '../link/impairment.ts';
 import { CLEAR_LINK, type LinkSettings } from '../link/settings.ts';
+import type { ReadText } from '../link/words.ts';
 import { problemsOf } from './issues.ts';
 import type { DeviceKind, Lab, LabDescriptor, LabInterface, LabLink, LabNode } from './model.ts';
 import { derivedMac, splitEndpoint } from './names.ts';
@@ -21,6 +22,7 @@ import {
   splitRoute,
 } from './schema.ts';
 import { MAX_FILE_BYTES, readSource } from './source.ts';
+import { tableProblems, tableReader } from './tables.ts';
 
 const MAX_ERRORS_SHOWN = 100;
 
@@ -73,10 +75,12 @@ export function parseLab(text: string, { file, baseDirectory, checkFilter }: Par
   const errors: LabError[] = source.problems.map((problem) => ({ ...problem, path: '' }));
   if (source.data === undefined && errors.length > 0) throw new LabFileError(file, errors);
   const result = labSchema.safeParse(source.data ?? {});
+  const readText = tableReader(baseDirectory);
   const problems = [
     ...(result.success ? [] : problemsOf(result.error, labSchema, source.data ?? {})),
     ...referenceProblems(source.data),
     ...(checkFilter === undefined ? [] : filterProblems(source.data, checkFilter)),
+    ...(result.success ? tableProblems(result.data.links ?? [], readText) : []),
   ];
   for (const problem of problems) {
     errors.push({
@@ -87,7 +91,7 @@ export function parseLab(text: string, { file, baseDirectory, checkFilter }: Par
   }
   errors.sort((a, b) => a.line - b.line || a.column - b.column);
   if (errors.length > 0 || !result.success) throw new LabFileError(file, errors);
-  return makeLab(result.data, baseDirectory);
+  return makeLab(result.data, baseDirectory, readText);
 }
 
 /** Reads a lab file; relative paths in it start from its folder. Throws LabFileError, or the error of readFile. */
@@ -109,7 +113,7 @@ export function asVirtualLab(lab: Lab): Lab {
   return { ...lab, nodes, virtual: true };
 }
 
-function makeLab(input: LabInput, baseDirectory: string): Lab {
+function makeLab(input: LabInput, baseDirectory: string, readText: ReadText): Lab {
   const absolute = (path: string): string => resolve(baseDirectory, path);
   const kind = input.device ?? 'tap';
   const nodes = Object.entries(input.nodes).map(([name, node]) =>
@@ -121,7 +125,7 @@ function makeLab(input: LabInput, baseDirectory: string): Lab {
     seed: input.seed ?? 1,
     workers: input.workers ?? 1,
     nodes,
-    links: makeLinks(input.links ?? []),
+    links: makeLinks(input.links ?? [], readText),
     descriptors: (input.descriptors ?? []).map(
       ({ interface: name, filter, direction, write }): LabDescriptor => ({
         interface: name,
@@ -182,11 +186,11 @@ function makeInterface(
   };
 }
 
-function makeLinks(inputs: readonly LinkInput[]): LabLink[] {
+function makeLinks(inputs: readonly LinkInput[], readText: ReadText): LabLink[] {
   const taken = new Set(inputs.flatMap(({ name }) => name ?? []));
   return inputs.map((input) => {
-    const forward = settingsOf(input.impair, input.forward);
-    const reverse = settingsOf(input.impair, input.reverse);
+    const forward = settingsOf([input.impair, input.forward], readText);
+    const reverse = settingsOf([input.impair, input.reverse], readText);
     return {
       name: input.name ?? derivedLinkName(input.endpoints, taken),
       endpoints: input.endpoints,
@@ -205,10 +209,8 @@ function derivedLinkName(endpoints: readonly [string, string], taken: Set<string
   return name;
 }
 
-function settingsOf(base: ImpairmentInput | undefined, over: ImpairmentInput | undefined): LinkSettings {
-  return {
-    ...CLEAR_LINK,
-    ...(base === undefined ? {} : parseImpairment(base)),
-    ...(over === undefined ? {} : parseImpairment(over)),
-  };
+/** The first laid over a clear link, the second over that. */
+function settingsOf(layers: readonly (ImpairmentInput | undefined)[], readText: ReadText): LinkSettings {
+  const settings = layers.map((layer) => (layer === undefined ? {} : parseImpairment(layer, { readText })));
+  return Object.assign({}, CLEAR_LINK, ...settings);
 }

@@ -11,7 +11,7 @@
  */
 import { Correlated } from './correlated.ts';
 import { markCongestion } from './ecn.ts';
-import { type FrameRange, formatPattern, type LossModel, lossOf, readPattern } from './loss-models.ts';
+import { formatPattern, type LossModel, lossOf, readPattern } from './loss-models.ts';
 import type { Random } from './random.ts';
 import { type Impairment, type ImpairmentStage, NOWHERE, type Stage, type StageContext } from './stage.ts';
 import { formatPercent, parsePercent } from './units.ts';
@@ -26,8 +26,6 @@ export type LossSettings = {
   /** Mark ECN-capable frames instead of losing them. */
   readonly lossEcn: boolean;
 };
-
-export type { FrameRange, LossModel };
 
 export const NO_LOSS: LossSettings = { loss: 0, lossCorrelation: 0, lossModel: null, lossEcn: false };
 

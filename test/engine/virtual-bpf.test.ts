@@ -42,7 +42,7 @@ afterEach(async () => {
 describe('a frame that a link drops', () => {
   it.each([
     ['loss', { loss: 1 }],
-    ['queue', { rateBitsPerSecond: 1_000, limitBytes: 0 }],
+    ['queue', { rateBitsPerSecond: 1_000, limitBytes: 1 }],
   ] as const)('is seen once more where it came in, with the reason %s', async (reason, settings) => {
     const emulator = await pair(settings);
     const [near, far] = [await emulator.attach('a:eth0', all), await emulator.attach('b:eth0', all)];

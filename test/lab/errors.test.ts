@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { LabFileError, type ParseOptions, parseLab } from '../../src/lab/parse.ts';
@@ -412,5 +414,45 @@ describe('any text', () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe('tables of impairments', () => {
+  const lab = (impair: string): string => `${PAIR}links:\n  - endpoints: [a:e0, b:e0]\n    impair: ${impair}`;
+
+  test.each([
+    ['delay 1ms 1ms distribution none.dist', /^7:40: distribution "none.dist": cannot be read: ENOENT/],
+    ['{ delay: 1ms 1ms, distribution: ./ }', /^7:\d+: distribution ".\/": not a file/],
+    [
+      '{ rules: [{ match: ip, distribution: none.dist }] }',
+      /^7:\d+: distribution "none.dist": cannot be read/,
+    ],
+  ])('%s', (impair, expected) => {
+    const errors = errorsOf(lab(impair), { baseDirectory: '/nowhere-at-all/..' });
+    expect(errors).toHaveLength(1);
+    expect(errors[0]).toMatch(expected);
+  });
+
+  test('are read from the folder of the lab file, and their entries are checked', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'taplab-table-'));
+    try {
+      writeFileSync(join(folder, 'good.dist'), '# mine\n-8192 0\n8192\n');
+      writeFileSync(join(folder, 'bad.dist'), '1 2\n3 x\n');
+      const good = parseLab(lab('delay 1ms 1ms distribution good.dist'), {
+        file: 'f',
+        baseDirectory: folder,
+      });
+      expect(good.links[0]!.forward.distribution).toEqual({
+        name: 'good.dist',
+        entries: 3,
+        data: Buffer.from(Int16Array.of(-8192, 0, 8192).buffer).toString('base64'),
+      });
+      const bad = errorsOf(lab('delay 1ms 1ms distribution bad.dist'), { baseDirectory: folder });
+      expect(bad).toEqual([
+        '7:40: distribution "bad.dist", line 2: "x": expected whole numbers from -32768 to 32767',
+      ]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });

@@ -1,6 +1,7 @@
 /** `taplab set`: changes what a link does to frames, while it runs. */
 import { Command, Option } from 'commander';
 import { formatImpairment, ImpairmentError, parseImpairment } from '../../link/impairment.ts';
+import { quote, tokens } from '../../link/words.ts';
 import { jsonOption } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { CliError, EXIT_USAGE } from '../errors.ts';
@@ -31,13 +32,14 @@ Examples:
     )
     .action(async (link: string, words: string[], { direction, json }: SetOptions) => {
       const { client, terminal } = context;
-      checkImpairment(words);
-      for (const { word, text } of bareTimes(words)) {
+      const text = impairmentText(words);
+      checkImpairment(text);
+      for (const { word, time } of bareTimes(text)) {
         terminal.say(
-          `taplab: ${word} ${text} is taken as ${text}us, as tc(8) does; write ${text}ms for milliseconds`,
+          `taplab: ${word} ${time} is taken as ${time}us, as tc(8) does; write ${time}ms for milliseconds`,
         );
       }
-      const { before, after } = await client.changeLink(link, { [direction ?? 'impair']: words.join(' ') });
+      const { before, after } = await client.changeLink(link, { [direction ?? 'impair']: text });
       if (json) return terminal.printJson({ before, after });
       const directions = direction === undefined ? (['forward', 'reverse'] as const) : [direction];
       for (const each of directions) {
@@ -48,24 +50,33 @@ Examples:
 }
 
 /** @throws CliError with the exit status of a usage error, when the words make no impairment */
-function checkImpairment(words: readonly string[]): void {
+function checkImpairment(text: string): void {
   try {
-    parseImpairment(words.join(' '));
+    parseImpairment(text);
   } catch (error) {
     if (error instanceof ImpairmentError) throw new CliError(error.message, EXIT_USAGE);
     throw error;
   }
 }
 
+/** The arguments as one text. A filter that the shell has unquoted is quoted again. */
+function impairmentText(words: readonly string[]): string {
+  return words
+    .map((word, i) => (/^(?:match|class)$/.test(words[i - 1] ?? '') ? quote(word) : word))
+    .join(' ');
+}
+
+/** How many times follow these words, before there are percentages. */
+const TIMES: Readonly<Record<string, number>> = { delay: 2, jitter: 1, slot: 2 };
+
 /** Times without a unit, which tc(8) and so taplab take as microseconds, while most people mean milliseconds. */
-function bareTimes(words: readonly string[]): { word: string; text: string }[] {
-  const found: { word: string; text: string }[] = [];
-  let parameter = '';
-  for (const text of words.join(' ').split(/[\s,]+/)) {
-    if (/^[a-z]/i.test(text)) parameter = text;
-    else if (/^(?:delay|jitter)$/.test(parameter) && /^[\d.]+$/.test(text) && Number(text) > 0) {
-      found.push({ word: parameter, text });
-    }
+function bareTimes(text: string): { word: string; time: string }[] {
+  const found: { word: string; time: string }[] = [];
+  let word = '';
+  let left = 0;
+  for (const { text: token } of tokens(text)) {
+    if (/^[a-z]/i.test(token)) [word, left] = [token, TIMES[token] ?? 0];
+    else if (left-- > 0 && /^[\d.]+$/.test(token) && Number(token) > 0) found.push({ word, time: token });
   }
   return found;
 }

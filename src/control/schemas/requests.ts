@@ -174,10 +174,12 @@ export const FramesRequestSchema: z.ZodType<FramesRequest> = z.union([
 ]);
 
 const impairment = z
-  .union([z.string(), z.record(z.string(), z.union([z.string(), z.number()]))])
-  .describe('As tc-netem(8) writes it, "delay 20ms 2ms loss 0.5% rate 50mbit", or a map with these keys.');
+  .union([z.string(), z.record(z.string(), z.unknown())])
+  .describe(
+    'As tc-netem(8) writes it, "delay 20ms 2ms loss 0.5% rate 50mbit", or a map with these keys, and rules: [{ match: FILTER, ... }].',
+  );
 
-export type Impairment = string | Readonly<Record<string, string | number>>;
+export type Impairment = string | Readonly<Record<string, unknown>>;
 
 export type LinkChangeRequest = {
   readonly impair?: Impairment | undefined;
