@@ -77,9 +77,9 @@ class TakenHistogram extends Gauge<Label> implements Taken {
 /** What prom-client tells of the process and of Node. */
 function registerProcessMetrics(registry: Registry): void {
   collectDefaultMetrics({ register: registry });
-  // Sums of the gauges without the suffix, which Prometheus keeps for counters.
-  for (const what of ['handles', 'requests', 'resources'])
-    registry.removeSingleMetric(`nodejs_active_${what}_total`);
+  // nodejs_active_resources says the same by a documented interface of Node; and `_total` is for counters.
+  for (const what of ['handles', 'handles_total', 'requests', 'requests_total', 'resources_total'])
+    registry.removeSingleMetric(`nodejs_active_${what}`);
 }
 
 /** A metric of the process, as docs/metrics.md lists it. */

@@ -28,8 +28,8 @@ export function metricsReference(processMetrics: readonly ProcessMetric[]): stri
     ...FAMILIES.flatMap(section),
     '## The process',
     '',
-    'Of the process and of Node, as the npm package prom-client defines them. Their labels: `type`, a kind of handle,',
-    'request or resource; `space`, a space of the V8 heap; `kind`, of garbage collection; `version`, `major`, `minor` and',
+    'Of the process and of Node, as the npm package prom-client defines them. Their labels: `type`, a kind of',
+    'resource; `space`, a space of the V8 heap; `kind`, of garbage collection; `version`, `major`, `minor` and',
     '`patch` of Node. All are fixed lists of Node. The event loop is that of the control thread, not of the workers.',
     '',
     ...table(
