@@ -28,6 +28,7 @@ export type Label =
   | 'from'
   | 'to'
   | 'reason'
+  | 'rule'
   | 'descriptor'
   | 'worker'
   | 'le';
@@ -44,6 +45,7 @@ export const LABELS: Readonly<Record<Label, string>> = {
   from: 'the interface whose frames it carries: one for each direction',
   to: 'the interface that gets them: one for each direction',
   reason: `why the frame was dropped: ${DROP_REASONS.map((reason) => `\`${reason}\``).join(', ')}`,
+  rule: "place of a rule among those of its direction, from 0: what it matches is in the lab's settings, not here",
   descriptor: 'number of a descriptor, as `taplab stats` shows it; its series end when it is closed',
   worker: 'number of a data-plane thread, from 0',
   le: `upper bound of a bucket: ${UPPER_BOUNDS_NS.map((bound) => bound / 1e9).join(', ')}, +Inf`,
@@ -56,7 +58,13 @@ export type Sample = readonly [labels: LabelValues, value: number, suffix?: stri
 /** What metrics are about, and what there is one series of each metric for. */
 export type Family = {
   readonly title: string;
-  readonly each: 'lab' | 'interface' | 'direction of a link' | 'attached descriptor' | 'worker';
+  readonly each:
+    | 'lab'
+    | 'interface'
+    | 'direction of a link'
+    | 'rule of a direction'
+    | 'attached descriptor'
+    | 'worker';
   readonly labels: readonly Label[];
   readonly metrics: readonly MetricDefinition[];
 };
@@ -337,6 +345,32 @@ const LINKS: Family = family(
   ],
 );
 
+const RULES: Family = family(
+  { title: 'Rules of links', each: 'rule of a direction', labels: ['link', 'direction', 'rule'] },
+  ({ directions }) =>
+    directions.flatMap(({ link, direction, rules }) =>
+      rules.map((rule, index) => ({ ...rule, link, direction, index })),
+    ),
+  ({ link, direction, index }) => ({ link, direction, rule: String(index) }),
+  [
+    {
+      name: 'taplab_link_rule_matched_frames_total',
+      help: 'Frames that the filter of the rule matched.',
+      value: ({ matched }) => matched.frames,
+    },
+    {
+      name: 'taplab_link_rule_matched_bytes_total',
+      help: 'Bytes of those frames.',
+      value: ({ matched }) => matched.bytes,
+    },
+    {
+      name: 'taplab_link_rule_drops_total',
+      help: 'Frames that the rule dropped itself.',
+      value: ({ dropped }) => dropped,
+    },
+  ],
+);
+
 const DESCRIPTORS: Family = family(
   {
     title: 'BPF descriptors',
@@ -452,4 +486,4 @@ const WORKERS: Family = family(
   ],
 );
 
-export const FAMILIES: readonly Family[] = [EMULATOR, INTERFACES, LINKS, DESCRIPTORS, WORKERS];
+export const FAMILIES: readonly Family[] = [EMULATOR, INTERFACES, LINKS, RULES, DESCRIPTORS, WORKERS];

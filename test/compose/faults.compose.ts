@@ -105,7 +105,7 @@ describe.skipIf(image === '')('the compose lab in trouble', () => {
       lab.ping(25),
     ]);
     expect(capture.status).toBe(1);
-    expect(capture.stderr).toMatch(/icmp\.pcapng.*ENOSPC|ENOSPC.*icmp\.pcapng/);
+    expect(capture.stderr).toMatch(/icmp\.pcapng: ENOSPC/);
     expect(times).toHaveLength(25);
   });
 

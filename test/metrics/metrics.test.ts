@@ -61,6 +61,7 @@ function setForward(change: Partial<LinkStatus['forward']>): void {
 
 test('what is served are the metrics of the catalogue, with their types, labels and number of series', async () => {
   await emulator.attach('client:eth0', attachOptions);
+  setForward({ rules: [{ match: 'icmp', matched: { frames: 1, bytes: 2 }, dropped: 0 }] });
   setForward({ settings: { ...emulator.linkState[0]!.forward.settings, rateBitsPerSecond: 8000 } });
   const families = await scrape();
   const definitions = FAMILIES.flatMap((family) => family.metrics);
@@ -111,6 +112,7 @@ test('every value is the one of the emulator, and another scrape does not count 
     offered: { frames: 5, bytes: 6 },
     delivered: { frames: 7, bytes: 8 },
     delayed: 9,
+    rules: [{ match: 'icmp', matched: { frames: 43, bytes: 44 }, dropped: 45 }],
     duplicated: 33,
     queueBytes: 10,
     queueFrames: 11,
@@ -191,6 +193,10 @@ test('every value is the one of the emulator, and another scrape does not count 
     ['taplab_bpf_write_filtered_frames_total', attached, 29],
     ['taplab_bpf_write_dropped_frames_total', attached, 30],
     ['taplab_bpf_buffered_bytes', attached, 32],
+    ['taplab_link_duplicated_frames_total', forward, 33],
+    ['taplab_link_rule_matched_frames_total', `${forward},rule="0"`, 43],
+    ['taplab_link_rule_matched_bytes_total', `${forward},rule="0"`, 44],
+    ['taplab_link_rule_drops_total', `${forward},rule="0"`, 45],
     ['taplab_worker_up', 'worker="0"', 1],
     ['taplab_worker_busy_seconds_total', 'worker="0"', 33],
     ['taplab_worker_wakeups_total', 'worker="0"', 34],

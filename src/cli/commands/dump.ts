@@ -144,6 +144,10 @@ async function openOutput({ terminal }: Context, { write, format }: DumpOptions)
   const chosen = format ?? 'pcapng';
   if (write !== undefined && write !== '-') {
     const sink = createWriteStream(write);
+    // The error of write(2) does not say of which file.
+    sink.prependListener('error', (error) => {
+      error.message = `${write}: ${error.message}`;
+    });
     try {
       await once(sink, 'open');
     } catch (error) {
