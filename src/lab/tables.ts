@@ -1,5 +1,5 @@
 /**
- * Files that the impairments of a lab file name: tables of delay distributions. They are read once, when the lab file
+ * Files that the impairments of a lab file name: tables of delay distributions and traces. They are read once, when the lab file
  * is; the settings hold what they say.
  */
 import { readFileSync, statSync } from 'node:fs';
@@ -10,7 +10,7 @@ import type { ReadText } from '../link/words.ts';
 import type { Problem } from './issues.ts';
 import type { LinkInput } from './schema.ts';
 
-const MAX_BYTES = 262_144;
+const MAX_BYTES = 8_000_000;
 
 /** Reads text files whose paths start from a folder, each once. What it returns throws UnitError. */
 export function tableReader(baseDirectory: string): ReadText {

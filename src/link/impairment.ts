@@ -66,6 +66,7 @@ export type ImpairmentWord =
   | 'corrupt'
   | 'ber'
   | 'rate'
+  | 'trace'
   | 'burst'
   | 'peakrate'
   | 'limit'
@@ -211,15 +212,16 @@ class ClauseReader {
     const found = this.read(word.name, token, word.read);
     if (found === undefined) return;
     const again = Object.keys(found).some((key) => Object.hasOwn(settings, key));
-    if (again) this.#report(`${this.#twice(word, found, settings)} is given twice`, token);
+    if (again) this.#report(this.#twice(word, found, settings), token);
     Object.assign(settings, found);
   }
 
-  /** `delay 1ms 2ms jitter 3ms` and `jitter 3ms delay 1ms 2ms`: what is there twice is the jitter. */
+  /** What to say of a word that sets what is set already. */
   #twice(word: Word<ChainSettings>, found: Partial<ChainSettings>, settings: Settable): string {
-    return word.name === 'delay' && (settings.delayNs === undefined || found.delayNs === undefined)
-      ? 'jitter'
-      : word.name;
+    if (word.name === 'delay' && settings.delayNs === undefined) return 'jitter is given twice';
+    const isOther =
+      (found.trace === null) !== (settings.trace === null) && 'trace' in found && 'trace' in settings;
+    return isOther ? 'rate and trace exclude each other' : `${word.name} is given twice`;
   }
 }
 

@@ -10,6 +10,7 @@
  * bucket fills at the rate. A frame larger than the bucket waits for the missing tokens (tc-tbf drops it).
  */
 
+import { linkHeaderBytes } from './headers.ts';
 import { createQueue } from './queue/create.ts';
 import { DEFAULT_LIMIT, formatLimit, type LimitSettings, readLimit } from './queue/limit.ts';
 import { Backlog, NONE, type Queue } from './queue/queue.ts';
@@ -22,8 +23,9 @@ import {
   type StageContext,
   type TimedStage,
 } from './stage.ts';
+import { Opportunities, parseTrace, type Trace } from './trace.ts';
 import { formatRate, formatSize, parseRate, parseSize, UnitError } from './units.ts';
-import { positional, type Word } from './words.ts';
+import { type Arguments, positional, quote, type Word } from './words.ts';
 
 export type RateSettings = LimitSettings & {
   /** Serialization rate; 0 means unlimited. */
@@ -38,6 +40,8 @@ export type RateSettings = LimitSettings & {
   /** How fast a burst is; 0 means at once. */
   readonly peakBitsPerSecond: number;
   readonly queue: QueueSettings;
+  /** When frames may leave, instead of a rate. */
+  readonly trace: Trace | null;
 };
 
 export const NO_RATE: RateSettings = {
@@ -49,6 +53,7 @@ export const NO_RATE: RateSettings = {
   burstBytes: 0,
   peakBitsPerSecond: 0,
   queue: { discipline: 'droptail' },
+  trace: null,
 };
 
 const MAX_OVERHEAD_BYTES = 65_535;
@@ -65,7 +70,7 @@ export const RATE_WORDS: readonly Word<RateSettings>[] = [
       const cellOverheadBytes = args.optional(parseOverhead, 'cell overhead') ?? 0;
       if (cellBytes > 0 && cellBytes + cellOverheadBytes < 1)
         args.refuse('cell overhead leaves nothing of a cell');
-      return { rateBitsPerSecond, frameOverheadBytes, cellBytes, cellOverheadBytes };
+      return { rateBitsPerSecond, frameOverheadBytes, cellBytes, cellOverheadBytes, trace: null };
     },
     write: ({ rateBitsPerSecond, frameOverheadBytes, cellBytes, cellOverheadBytes }) =>
       positional(
@@ -75,6 +80,19 @@ export const RATE_WORDS: readonly Word<RateSettings>[] = [
         [`${cellBytes}`, cellBytes === 0],
         [`${cellOverheadBytes}`, cellOverheadBytes === 0],
       ).trimStart() || undefined,
+  },
+  {
+    name: 'trace',
+    syntax: 'FILE | none',
+    help: 'Instead of a rate: a trace of packet-delivery opportunities, as mahimahi has them.',
+    read: (args) => {
+      if (args.take('none') !== undefined) return { trace: null };
+      return {
+        trace: args.value((text) => readTrace(text, args), 'the path of a trace'),
+        rateBitsPerSecond: 0,
+      };
+    },
+    write: ({ trace }) => (trace === null ? undefined : quote(trace.name)),
   },
   {
     name: 'burst',
@@ -106,6 +124,12 @@ export const RATE_WORDS: readonly Word<RateSettings>[] = [
   },
 ];
 
+function readTrace(path: string, { readText }: Arguments): Trace {
+  if (readText === undefined)
+    throw new UnitError(`"${path.slice(0, 200)}": traces are read from lab files only`);
+  return parseTrace(readText(path), path);
+}
+
 function parseOverhead(text: string): number {
   const value = Number(text);
   if (!/^[-+]?\d+$/.test(text) || Math.abs(value) > MAX_OVERHEAD_BYTES) {
@@ -126,7 +150,7 @@ function parseSizeOrNone(text: string): number {
 }
 
 export const rate: Impairment<RateSettings> = {
-  isOn: ({ rateBitsPerSecond }) => rateBitsPerSecond > 0,
+  isOn: ({ rateBitsPerSecond, trace }) => rateBitsPerSecond > 0 || trace !== null,
   create: (context) => new Rate(context),
 };
 
@@ -139,6 +163,8 @@ class Rate implements ImpairmentStage<RateSettings>, TimedStage {
   readonly #backlog: Backlog;
   #queue: Queue;
   #settings: RateSettings = NO_RATE;
+  /** Those of the trace, if there is one. */
+  #opportunities: Opportunities | undefined;
   /** The frame on the wire. */
   #wire = NONE;
   /** When that will have left. A timer with another deadline is one that a change of rate outdated. */
@@ -163,21 +189,27 @@ class Rate implements ImpairmentStage<RateSettings>, TimedStage {
   set(settings: RateSettings, nowNs: number): void {
     const old = this.#settings;
     this.#settings = settings;
-    this.#backlog.set(settings);
+    if (settings.trace?.data !== old.trace?.data) {
+      this.#opportunities = settings.trace === null ? undefined : new Opportunities(settings.trace, nowNs);
+    }
+    this.#backlog.set(settings, this.#opportunities?.rate ?? settings.rateBitsPerSecond);
     if (JSON.stringify(settings.queue) !== JSON.stringify(old.queue)) {
       const queue = createQueue(settings.queue, this.#context, this.#backlog);
       for (let frame = this.#queue.take(); frame !== NONE; frame = this.#queue.take()) queue.put(frame);
       this.#queue = queue;
     }
     const [before, after] = [old.rateBitsPerSecond, settings.rateBitsPerSecond];
-    if (before === after) return;
+    if (before === after) {
+      if (settings.trace?.data !== old.trace?.data && this.#wire !== NONE) this.#serialize(this.#wire, nowNs);
+      return;
+    }
     const scale = after === 0 ? 0 : before / after;
     this.#emptyNs = before === 0 ? LONG_AGO : nowNs + (this.#emptyNs - nowNs) * scale;
     if (this.#wire !== NONE) this.#finishAt(nowNs + Math.max(0, this.#finishNs - nowNs) * scale);
   }
 
   push(frame: number, nowNs: number): void {
-    if (this.#settings.rateBitsPerSecond === 0 && !this.busy) {
+    if (this.#settings.rateBitsPerSecond === 0 && this.#opportunities === undefined && !this.busy) {
       this.next.push(frame, nowNs);
       return;
     }
@@ -202,6 +234,12 @@ class Rate implements ImpairmentStage<RateSettings>, TimedStage {
   }
 
   #serialize(frame: number, startNs: number): void {
+    if (this.#opportunities !== undefined) {
+      const { frames, linkType } = this.#context;
+      const bytes = frames.length[frame]! - linkHeaderBytes(frames, frame, linkType);
+      this.#finishAt(this.#opportunities.use(bytes, startNs));
+      return;
+    }
     const { rateBitsPerSecond, burstBytes, peakBitsPerSecond } = this.#settings;
     if (rateBitsPerSecond === 0) {
       this.#finishAt(startNs);

@@ -115,6 +115,7 @@ const others = {
   limitFrames: orNone(fc.integer({ min: 1, max: 100 }), 0),
   limitNs: orNone(fc.integer({ min: 1, max: 100e6 }), 0),
   queue,
+  trace: fc.constant(null),
   slot: orNone(
     fc.record({
       delayNs: fc.nat({ max: 2e6 }).map((ns) => 1e6 + ns),

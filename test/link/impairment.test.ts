@@ -6,7 +6,7 @@ import { CLEAR_CHAIN, CLEAR_LINK, type LinkSettings } from '../../src/link/setti
 import { settingsArbitrary } from './arbitrary.ts';
 
 const MS = 1_000_000;
-const RATE = { rateBitsPerSecond: 0, frameOverheadBytes: 0, cellBytes: 0, cellOverheadBytes: 0 };
+const RATE = { rateBitsPerSecond: 0, frameOverheadBytes: 0, cellBytes: 0, cellOverheadBytes: 0, trace: null };
 
 describe('parseImpairment, text', () => {
   test.each<[string, Partial<LinkSettings>]>([
@@ -57,7 +57,7 @@ describe('parseImpairment, text', () => {
     ['rate 50mbit', { ...RATE, rateBitsPerSecond: 50e6 }],
     [
       'rate 1mbit -14 48 5',
-      { rateBitsPerSecond: 1e6, frameOverheadBytes: -14, cellBytes: 48, cellOverheadBytes: 5 },
+      { rateBitsPerSecond: 1e6, frameOverheadBytes: -14, cellBytes: 48, cellOverheadBytes: 5, trace: null },
     ],
     ['rate 0', RATE],
     ['burst 32kb peakrate 1gbit', { burstBytes: 32_768, peakBitsPerSecond: 1e9 }],
@@ -150,6 +150,7 @@ describe('parseImpairment, text', () => {
       'loss state 60% 10% 10% 10% 50%',
       [{ position: 27, length: 3, message: /p13 and p14 are more than 100%/ }],
     ],
+    ['trace up.trace', [{ position: 6, length: 8, message: /traces are read from lab files only/ }]],
     ['loss pattern', [{ position: 0, length: 4, message: /loss pattern needs a value: expected every N/ }]],
     ['loss pattern 5-2', [{ position: 13, length: 3, message: /expected frames as 5 or 9-12/ }]],
     ['loss pattern 1-5,3', [{ position: 17, length: 1, message: /frame 3 is given twice/ }]],

@@ -100,6 +100,10 @@ const chain = {
   limitFrames: count('Frames that may wait; 0 is no limit.'),
   limitNs: time('How long the rate may need for what waits, nanoseconds; 0 is no limit.'),
   queue,
+  trace: z
+    .object({ name: z.string().describe('File of the trace.'), entries: count('Opportunities in it.') })
+    .nullable()
+    .describe('Packet-delivery opportunities instead of a rate (mahimahi).'),
   delayNs: count('Propagation delay, nanoseconds.'),
   jitterNs: count('Variation of the delay, nanoseconds.'),
   jitterCorrelation: probability('How much each jitter depends on the last.'),

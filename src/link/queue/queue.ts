@@ -65,9 +65,9 @@ export class Backlog {
     this.#context = context;
   }
 
-  set(settings: LimitSettings & { readonly rateBitsPerSecond: number }): void {
-    this.#limit = settings;
-    this.rateBitsPerSecond = settings.rateBitsPerSecond;
+  set(limit: LimitSettings, rateBitsPerSecond: number): void {
+    this.#limit = limit;
+    this.rateBitsPerSecond = rateBitsPerSecond;
   }
 
   /** Whether a frame may wait behind these. Where nothing waits, any frame may: it need not. */
