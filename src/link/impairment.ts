@@ -73,7 +73,8 @@ export type ImpairmentWord =
   | 'queue'
   | 'slot'
   | 'mtu'
-  | 'carrier';
+  | 'carrier'
+  | 'flap';
 
 /** The map form. */
 export type ImpairmentMap = { readonly [Word in ImpairmentWord]?: string | number } & {

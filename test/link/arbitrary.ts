@@ -127,6 +127,10 @@ const others = {
     null,
   ),
   mtuBytes: orNone(fc.integer({ min: 1, max: 2000 }), 0),
+  flap: orNone(
+    fc.record({ upNs: fc.integer({ min: 1, max: 50e6 }), downNs: fc.integer({ min: 1, max: 50e6 }) }),
+    null,
+  ),
   carrier: fc.constantFrom('up' as const, 'up' as const, 'up' as const, 'down' as const),
 };
 

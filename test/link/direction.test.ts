@@ -114,6 +114,17 @@ describe('a chain', () => {
     expect(rig.drops('carrier')).toBe(1);
   });
 
+  it('flaps: up and down in turns, from when it was set, whatever else changes', () => {
+    const rig = setUp();
+    rig.set('flap 10ms 5ms', 1e6);
+    for (let ms = 1; ms <= 32; ms++) {
+      if (ms === 20) rig.set('flap 10ms 5ms loss pattern 100', 20e6);
+      rig.offer(ms * 1e6);
+    }
+    expect(rig.dropped.map((number) => number + 1)).toEqual([11, 12, 13, 14, 15, 26, 27, 28, 29, 30]);
+    expect(rig.drops('carrier')).toBe(10);
+  });
+
   it.each<[number, number, number, boolean]>([
     [1, 1414, 1, true],
     [1, 1415, 1, false],

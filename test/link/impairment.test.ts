@@ -109,6 +109,8 @@ describe('parseImpairment, text', () => {
         ],
       },
     ],
+    ['flap 10s 500ms', { flap: { upNs: 10_000 * MS, downNs: 500 * MS } }],
+    ['flap none', { flap: null }],
     ['match none', { rules: [] }],
     [
       ' delay 20ms 2ms\tloss 1%, rate 50mbit\nlimit 256kb ',
@@ -170,6 +172,7 @@ describe('parseImpairment, text', () => {
     ['ber 2', [{ position: 4, length: 1, message: /from 0 to 1/ }]],
     ['mtu 70000', [{ position: 4, length: 5, message: /at most 65535/ }]],
     ['carrier sideways', [{ position: 8, length: 8, message: /expected up or down/ }]],
+    ['flap 10s', [{ position: 0, length: 4, message: /needs a value: expected how long it is down/ }]],
     ['match "udp prt 53" loss 1%', [{ position: 6, length: 12, message: /match "udp prt 53"/ }]],
     ['match udp match udp', [{ position: 0, length: 19, message: /match "udp" is given twice/ }]],
     ['match udp verdict maybe', [{ position: 18, length: 5, message: /expected link, mark, pass, drop/ }]],

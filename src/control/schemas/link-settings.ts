@@ -80,6 +80,10 @@ const queue: z.ZodType<ChainSettings['queue']> = z
 
 const chain = {
   carrier: z.enum(['up', 'down']).describe('down: the direction carries nothing.'),
+  flap: z
+    .object({ upNs: time('Up, nanoseconds.'), downNs: time('Then down, nanoseconds.') })
+    .nullable()
+    .describe('The direction carries frames and nothing in turns.'),
   mtuBytes: count('Longer packets are dropped; 0 is no limit.'),
   loss: probability('Probability that a frame is lost.'),
   lossCorrelation: probability('How much each decision depends on the last.'),
