@@ -116,7 +116,9 @@ export class Handover {
       // From here to where it is a member nothing is awaited: only one can be.
       const other = this.#members.get(node.name);
       if (other !== undefined) {
-        const message = `node ${node.name} has joined already, from process ${other.pid}; stop that one first`;
+        // A process of another PID namespace, as in another container, has no number here: SO_PEERCRED says 0.
+        const where = other.pid === 0 ? 'another container' : `process ${other.pid}`;
+        const message = `node ${node.name} has joined already, from ${where}; stop that one first`;
         throw new RefusedError(message);
       }
       isMember = true;

@@ -76,7 +76,9 @@ describe.skipIf(image === '')('the compose lab in trouble', () => {
   test('a second node of the same name is refused, and the first stays', async () => {
     const { status, stdout, stderr } = await lab.runLike('client', 'taplab', ['join', 'client']);
     expect(status).not.toBe(0);
-    expect(stdout + stderr).toMatch(/node client has joined already/);
+    expect(stdout + stderr).toMatch(
+      /node client has joined already, from another container; stop that one first/,
+    );
     expect(await lab.ping(2)).toHaveLength(2);
   });
 
