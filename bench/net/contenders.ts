@@ -26,6 +26,7 @@ export function contenders(ground: Ground): Contender[] {
   const vde = isInstalled('vde_switch') ? {} : { missing: 'vde_switch (Debian: vde2)' };
   return [
     { name: 'taplab', start: (pair) => startTaplab(pair) },
+    { name: 'taplab, offload: false', start: (pair) => startTaplab(pair, '{}', ', offload: false') },
     { name: 'C forwarder', ...cForwarder(forwarder, []) },
     { name: 'C forwarder, offload', ...cForwarder(forwarder, ['-o']) },
     { name: 'vde_switch', ...vde, start: startVdeSwitch },

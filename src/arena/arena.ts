@@ -15,6 +15,7 @@
  *   workers      what each worker says of itself (engine/counters.ts)
  *   matches      one area per worker: what its compiled filters found in the frame at hand (bpf/compiled.ts)
  *   frames       one pool of frame slots per worker (engine/frame-pool.ts)
+ *   superFrames  one pool of super-frames per worker (engine/super-frames.ts)
  *   heap         programs and capture buffers; the control thread allocates (arena/heap.ts)
  *
  * Each section's records say who writes and who reads them, and under which lock.
@@ -30,6 +31,7 @@ export type Capacity = {
   readonly slotsPerWorker: number;
   /** Bytes of one frame slot, a multiple of 64. */
   readonly slotBytes: number;
+  readonly superFramesPerWorker: number;
   readonly heapBytes: number;
 };
 
@@ -45,6 +47,9 @@ export const WORKER_BYTES = 256;
 
 /** What a thread needs to find its way in an arena that another thread made; goes through structured clone. */
 export type ArenaHandle = { readonly memory: WebAssembly.Memory; readonly capacity: Capacity };
+
+/** The largest frame the kernel passes on whole is 64 KiB and its link header; its virtio_net_hdr comes in addition. */
+export const SUPER_FRAME_BYTES: number = 65_536 + 256;
 
 const PAGE = 65_536;
 
@@ -79,6 +84,7 @@ export class Arena {
   readonly workers: number;
   readonly matches: number;
   readonly frames: number;
+  readonly superFrames: number;
   readonly heap: number;
 
   private constructor(capacity: Capacity, memory?: WebAssembly.Memory) {
@@ -99,6 +105,7 @@ export class Arena {
     this.workers = section(capacity.workers * WORKER_BYTES);
     this.matches = section(capacity.workers * capacity.descriptors * MATCH_BYTES);
     this.frames = section(capacity.workers * capacity.slotsPerWorker * capacity.slotBytes);
+    this.superFrames = section(capacity.workers * capacity.superFramesPerWorker * SUPER_FRAME_BYTES);
     this.heap = section(capacity.heapBytes);
     const pages = Math.ceil(at / PAGE);
     // Offsets are kept in int32 fields.

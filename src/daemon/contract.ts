@@ -15,6 +15,8 @@ export type InterfaceStatus = {
   /** Link type as in pcap: 1 is EN10MB, 101 is RAW. */
   readonly linkType: number;
   readonly mtu: number;
+  /** Whether its device leaves segmentation and checksums to taplab. */
+  readonly offload: boolean;
   readonly mac: string;
   readonly addresses: readonly string[];
   /** False once the device is gone or has failed. */

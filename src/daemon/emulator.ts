@@ -216,6 +216,7 @@ export class Emulator implements EmulatorControl {
       kind: definition.kind,
       linkType,
       mtu: definition.mtu,
+      offload: this.#topology.hasOffload(entry),
       mac: definition.mac,
       addresses: definition.addresses,
       up: this.#topology.isUp(entry),

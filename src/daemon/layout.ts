@@ -1,18 +1,23 @@
 /**
  * How large an arena a lab gets.
  */
-import type { Capacity } from '../arena/arena.ts';
+import { type Capacity, SUPER_FRAME_BYTES } from '../arena/arena.ts';
+import { SLOT_HEADROOM } from '../engine/frame-pool.ts';
 import type { Lab } from '../lab/model.ts';
 
 /** Address space for frames, over all workers. Pages are taken from the system as frames are in flight. */
 const FRAME_BYTES = 512 * 2 ** 20;
 /** Enough for 100 ms at 5 Gbit/s in full-sized frames. */
 const MAX_SLOTS = 65_536;
+/** Address space for super-frames, over all workers: 50 ms at 10 Gbit/s. */
+const SUPER_BYTES = 64 * 2 ** 20;
 /** Address space for programs and capture buffers: 500 descriptors with the default buffers. */
 const HEAP_BYTES = 512 * 2 ** 20;
 const MAX_DESCRIPTORS = 4_096;
 /** Ethernet header and VLAN tag. */
 const LINK_HEADER_BYTES = 18;
+/** Room before and behind a frame: see SLOT_HEADROOM, and one byte by which a frame that is too long shows. */
+const SPARE_BYTES = SLOT_HEADROOM + 1;
 /** Interfaces and links that can be added while the lab runs, besides what is removed. Records are small: 80 KiB. */
 const MORE_INTERFACES = 256;
 const MORE_LINKS = 256;
@@ -21,8 +26,7 @@ const MORE_LINKS = 256;
 export function capacityOf(lab: Lab): Capacity {
   const interfaces = lab.nodes.flatMap((node) => node.interfaces);
   const largest = Math.max(1500, ...interfaces.map((each) => each.mtu));
-  // One byte to spare at least, by which a frame that is too long shows.
-  const slotBytes = Math.ceil((largest + LINK_HEADER_BYTES + 1) / 64) * 64;
+  const slotBytes = Math.ceil((largest + LINK_HEADER_BYTES + SPARE_BYTES) / 64) * 64;
   const workers = lab.virtual ? 1 : lab.workers;
   return {
     workers,
@@ -31,11 +35,12 @@ export function capacityOf(lab: Lab): Capacity {
     descriptors: MAX_DESCRIPTORS,
     slotsPerWorker: Math.min(MAX_SLOTS, Math.floor(FRAME_BYTES / workers / slotBytes)),
     slotBytes,
+    superFramesPerWorker: lab.virtual ? 0 : Math.floor(SUPER_BYTES / workers / SUPER_FRAME_BYTES),
     heapBytes: HEAP_BYTES,
   };
 }
 
 /** The largest MTU that frames of an arena have room for. */
 export function largestMtu({ slotBytes }: Capacity): number {
-  return slotBytes - LINK_HEADER_BYTES - 1;
+  return slotBytes - LINK_HEADER_BYTES - SPARE_BYTES;
 }

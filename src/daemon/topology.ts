@@ -19,7 +19,12 @@ import { LinkTable, type Told } from './links.ts';
 import { type RegisteredInterface, Registry } from './registry.ts';
 
 /** A kernel device that is open: its file, and the link type of its frames. */
-export type OpenPort = { readonly fd: number; readonly linkType: number };
+export type OpenPort = {
+  readonly fd: number;
+  readonly linkType: number;
+  /** Whether it was opened with IFF_VNET_HDR; it was not unless said. */
+  readonly offload?: boolean;
+};
 
 export type TopologyEvents = {
   /** A device that the lab itself had made is gone, and its interface with it. */
@@ -42,7 +47,8 @@ export class Topology {
   readonly #host: PlaneHost;
   readonly #events: TopologyEvents;
   readonly #detachAll: (interfaceIndex: number) => Promise<void>;
-  readonly #devices: Map<RegisteredInterface, Origin> = new Map();
+  readonly #devices: Map<RegisteredInterface, { readonly origin: Origin; readonly offload: boolean }> =
+    new Map();
   #last: Promise<unknown> = Promise.resolve();
   #stopped = false;
 
@@ -171,7 +177,7 @@ export class Topology {
     if (!this.registry.list().some(isDead)) return;
     await this.#inTurn(async () => {
       for (const entry of this.registry.list().filter(isDead)) {
-        const origin = this.#devices.get(entry);
+        const origin = this.#devices.get(entry)?.origin;
         await this.#takeDevice(entry);
         if (origin === 'connected') {
           this.#events.onInterfaceDown?.(entry.name);
@@ -192,6 +198,11 @@ export class Topology {
   /** Detaches all descriptors. When no frame moves any more. */
   async retireAll(): Promise<void> {
     for (const entry of this.registry.list()) await this.#retire(entry);
+  }
+
+  /** Whether the interface has a device that leaves segmentation to us. */
+  hasOffload(entry: RegisteredInterface): boolean {
+    return this.#devices.get(entry)?.offload === true;
   }
 
   isUp(entry: RegisteredInterface): boolean {
@@ -222,16 +233,16 @@ export class Topology {
   }
 
   /** Up before the workers have the device: one of them may find at once that it is gone. */
-  #giveDevice(entry: RegisteredInterface, { fd }: OpenPort, origin: Origin): Command {
-    this.#devices.set(entry, origin);
+  #giveDevice(entry: RegisteredInterface, { fd, offload = false }: OpenPort, origin: Origin): Command {
+    this.#devices.set(entry, { origin, offload });
     this.#setUp(entry, 1);
-    return { do: 'device', index: entry.index, fd };
+    return { do: 'device', index: entry.index, fd, offload };
   }
 
   async #takeDevice(entry: RegisteredInterface): Promise<void> {
     this.#devices.delete(entry);
     this.#setUp(entry, 0);
-    await this.#quiesce([{ do: 'device', index: entry.index, fd: null }]);
+    await this.#quiesce([{ do: 'device', index: entry.index, fd: null, offload: false }]);
   }
 
   async #retire(entry: RegisteredInterface): Promise<void> {

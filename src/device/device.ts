@@ -17,8 +17,15 @@ export const REFUSED = -3;
 export interface Device {
   /** To wait on with poll(2); -1 for a device that is not a file. */
   readonly fd: number;
+  /**
+   * Whether a virtio_net_hdr comes with each frame (offload/virtio-net.ts): it stands right before the frame's first
+   * byte, is not part of its length, and may say that the frame is a super-frame.
+   */
+  readonly offload: boolean;
   /** Reads one frame to `offset` in the arena. Returns its length, NO_FRAME or GONE. */
   read(offset: number, capacity: number): number;
   /** Writes one frame. Returns its length, GONE, NO_CARRIER or REFUSED. */
   write(offset: number, length: number): number;
+  /** Writes one frame whose headers and payload are in two places. For devices with offload only. */
+  writeParts(headers: number, headerBytes: number, payload: number, payloadBytes: number): number;
 }

@@ -3,10 +3,11 @@
  * clock whole labs run in it (engine/inline.ts).
  */
 import type { Arena } from '../arena/arena.ts';
-import { type Device, NO_FRAME } from './device.ts';
+import { type Device, NO_FRAME, REFUSED } from './device.ts';
 
 export class MemoryDevice implements Device {
   readonly fd = -1;
+  readonly offload = false;
   /** Called for each frame that leaves the lab here, with a copy. */
   onFrame: (frame: Uint8Array) => void = () => {};
   readonly #arena: Arena;
@@ -31,5 +32,9 @@ export class MemoryDevice implements Device {
   write(offset: number, length: number): number {
     this.onFrame(this.#arena.u8.slice(offset, offset + length));
     return length;
+  }
+
+  writeParts(): number {
+    return REFUSED;
   }
 }

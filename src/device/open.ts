@@ -16,6 +16,8 @@ export type OpenedDevice = {
   /** The device's name inside its namespace. */
   readonly name: string;
   readonly kind: 'tap' | 'tun';
+  /** Whether a virtio_net_hdr comes with each frame. */
+  readonly offload: boolean;
   /** 1 EN10MB for tap, 101 RAW for tun. */
   readonly linkType: typeof LINKTYPE_ETHERNET | typeof LINKTYPE_RAW;
   /** Closes the descriptor; the device disappears with it. Idempotent. */
@@ -27,32 +29,39 @@ export type OpenedDevice = {
  * with what was attempted and what to do; for tuntap2 also Tuntap2Error when the package is not usable.
  */
 export async function openDevice(
-  labInterface: Pick<LabInterface, 'device' | 'kind'>,
+  labInterface: Pick<LabInterface, 'device' | 'kind' | 'offload'>,
   namespace?: NamespaceRef,
 ): Promise<OpenedDevice> {
-  const { device: name, kind } = labInterface;
+  const { device: name, kind, offload = true } = labInterface;
   switch (kind) {
     case 'tap':
     case 'tun': {
-      const create = (): number => createTap(name, kind);
+      const create = (): number => createTap(name, kind, offload);
       const fd = namespace === undefined ? create() : inNamespace(namespace, create);
-      return opened(fd, name, kind, async () => void close(fd));
+      return opened(fd, name, kind, offload, async () => void close(fd));
     }
     case 'tuntap2': {
       const device = await openTuntap2(name, namespace);
-      return opened(device.fd, name, 'tap', () => device.release());
+      return opened(device.fd, name, 'tap', false, () => device.release());
     }
     default:
       throw new TypeError(`${name}: ${kind} is not a kernel device`);
   }
 }
 
-function opened(fd: number, name: string, kind: 'tap' | 'tun', release: () => Promise<void>): OpenedDevice {
+function opened(
+  fd: number,
+  name: string,
+  kind: 'tap' | 'tun',
+  offload: boolean,
+  release: () => Promise<void>,
+): OpenedDevice {
   let closing: Promise<void> | undefined;
   return {
     fd,
     name,
     kind,
+    offload,
     linkType: kind === 'tap' ? LINKTYPE_ETHERNET : LINKTYPE_RAW,
     close: () => {
       closing ??= release();

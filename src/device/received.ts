@@ -6,8 +6,9 @@
  * wait for ever (FUSE), or do something.
  */
 import { readFileSync, readlinkSync } from 'node:fs';
+import { VNET_HEADER } from '../offload/virtio-net.ts';
 import { check, F_GETFL, F_SETFL, fcntl, O_NONBLOCK } from '../sys/libc.ts';
-import { describeTap, hasPacketInformation } from './tap.ts';
+import { describeTap, hasPacketInformation, type TapDescription } from './tap.ts';
 
 /** The file cannot be the device of the interface. */
 export class WrongDeviceError extends Error {
@@ -22,7 +23,7 @@ export class WrongDeviceError extends Error {
  *
  * @throws WrongDeviceError that says what it is instead
  */
-export function acceptDevice(fd: number, interfaceName: string, kind: 'tap' | 'tun'): void {
+export function acceptDevice(fd: number, interfaceName: string, kind: 'tap' | 'tun'): TapDescription {
   const refuse = (why: string): never => {
     throw new WrongDeviceError(
       `${interfaceName} is a ${kind} device, and what was handed over for it ${why}`,
@@ -31,13 +32,16 @@ export function acceptDevice(fd: number, interfaceName: string, kind: 'tap' | 't
   if (!isTunFile(fd)) refuse(`is ${nameOf(fd)}`);
   const found = describeTap(fd) ?? refuse('is attached to no device, or its device has been deleted');
   if (found.kind !== kind) refuse(`is a ${found.kind} device`);
-  if (found.offloadHeader) refuse('puts a virtio_net_hdr before each frame: open it without IFF_VNET_HDR');
+  if (found.offloadHeader && found.offloadHeaderBytes !== VNET_HEADER) {
+    refuse(`puts ${found.offloadHeaderBytes} bytes before each frame: set TUNSETVNETHDRSZ to ${VNET_HEADER}`);
+  }
   if (found.multiQueue) refuse('is one of several queues: open it without IFF_MULTI_QUEUE');
   const flags = check(fcntl(fd, F_GETFL, 0), 'fcntl F_GETFL', interfaceName);
   check(fcntl(fd, F_SETFL, flags | O_NONBLOCK), 'fcntl F_SETFL', interfaceName);
-  if (hasPacketInformation(fd, kind)) {
+  if (hasPacketInformation(fd, found)) {
     refuse('puts packet information before each frame: open it with IFF_NO_PI');
   }
+  return found;
 }
 
 /** Only the TUN driver has this line in /proc/PID/fdinfo (drivers/net/tun.c, tun_chr_show_fdinfo). */

@@ -8,6 +8,7 @@ import {
   errno,
   errnoName,
   ioctl,
+  ioctlValue,
   O_CLOEXEC,
   O_NONBLOCK,
   O_RDWR,
@@ -20,6 +21,12 @@ const TUN_PATH = '/dev/net/tun';
 const TUNSETIFF = 0x400454ca;
 const TUNGETIFF = 0x800454d2;
 const TUNSETCARRIER = 0x400454e2;
+const TUNSETOFFLOAD = 0x400454d0;
+const TUNGETVNETHDRSZ = 0x800454d7;
+/** What may be left to us: checksums, TCP segmentation, and of UDP (since Linux 6.2). */
+const TUN_F_CSUM = 0x01;
+const TUN_F_TSO = 0x02 | 0x04 | 0x08;
+const TUN_F_USO = 0x20 | 0x40;
 const IFF_TUN = 0x0001;
 const IFF_TAP = 0x0002;
 /** No four bytes of flags and protocol in front of each frame. */
@@ -57,8 +64,11 @@ export function deviceAdvice(errnoValue: number): string | undefined {
 /**
  * Makes a device in the namespace of the calling thread and returns its descriptor. Throws SystemError.
  * Synchronous, so that it may be called inside another namespace.
+ *
+ * @param offload a virtio_net_hdr comes with each frame, and the node's kernel may leave checksums and segmentation
+ * to whoever reads it: super-frames of up to 64 KiB
  */
-export function createTap(name: string, kind: 'tap' | 'tun'): number {
+export function createTap(name: string, kind: 'tap' | 'tun', offload = false): number {
   if (!NAME_PATTERN.test(name)) throw failed(name, kind, EINVAL);
   const fd = open(TUN_PATH, O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (fd === -1) {
@@ -68,11 +78,22 @@ export function createTap(name: string, kind: 'tap' | 'tun'): number {
   const request = new Uint8Array(SIZEOF_IFREQ);
   new TextEncoder().encodeInto(name, request);
   new Uint16Array(request.buffer, IFNAMSIZ, 1)[0] =
-    (kind === 'tap' ? IFF_TAP : IFF_TUN) | IFF_NO_PI | IFF_TUN_EXCL;
-  if (ioctl(fd, TUNSETIFF, request) !== -1) return fd;
+    (kind === 'tap' ? IFF_TAP : IFF_TUN) | IFF_NO_PI | IFF_TUN_EXCL | (offload ? IFF_VNET_HDR : 0);
+  if (ioctl(fd, TUNSETIFF, request) !== -1) {
+    if (offload) setOffload(fd);
+    return fd;
+  }
   const why = errno();
   close(fd);
   throw failed(name, kind, why);
+}
+
+/** Takes over as much as the kernel can leave to us. Without any of it frames still have their virtio_net_hdr. */
+function setOffload(fd: number): void {
+  const all = TUN_F_CSUM | TUN_F_TSO | TUN_F_USO;
+  for (const features of [all, TUN_F_CSUM | TUN_F_TSO, TUN_F_CSUM]) {
+    if (ioctlValue(fd, TUNSETOFFLOAD, features) !== -1) return;
+  }
 }
 
 function failed(name: string, kind: string, why: number): SystemError {
@@ -86,6 +107,8 @@ export type TapDescription = {
   readonly kind: 'tap' | 'tun';
   /** A virtio_net_hdr in front of each frame. */
   readonly offloadHeader: boolean;
+  /** Bytes of that header. */
+  readonly offloadHeaderBytes: number;
   readonly multiQueue: boolean;
 };
 
@@ -97,10 +120,13 @@ export function describeTap(fd: number): TapDescription | undefined {
   const request = new Uint8Array(SIZEOF_IFREQ);
   if (ioctl(fd, TUNGETIFF, request) === -1) return undefined;
   const flags = new Uint16Array(request.buffer, IFNAMSIZ, 1)[0]!;
+  const headerBytes = new Int32Array(1);
+  ioctl(fd, TUNGETVNETHDRSZ, headerBytes);
   return {
     name: Buffer.from(request.subarray(0, request.indexOf(0))).toString('latin1'),
     kind: (flags & IFF_TAP) === 0 ? 'tun' : 'tap',
     offloadHeader: (flags & IFF_VNET_HDR) !== 0,
+    offloadHeaderBytes: headerBytes[0]!,
     multiQueue: (flags & IFF_MULTI_QUEUE) !== 0,
   };
 }
@@ -120,7 +146,11 @@ const TUN_PROBE = Uint8Array.of(0x45);
  * tell: IFF_NOFILTER has the same bit. So the shortest frame there is is written; with those bytes taken off it would be
  * too short, which is EINVAL (drivers/net/tun.c, tun_get_user).
  */
-export function hasPacketInformation(fd: number, kind: 'tap' | 'tun'): boolean {
-  const probe = kind === 'tap' ? TAP_PROBE : TUN_PROBE;
+export function hasPacketInformation(
+  fd: number,
+  { kind, offloadHeader, offloadHeaderBytes }: TapDescription,
+): boolean {
+  const header = new Uint8Array(offloadHeader ? offloadHeaderBytes : 0);
+  const probe = Buffer.concat([header, kind === 'tap' ? TAP_PROBE : TUN_PROBE]);
   return write(fd, addressOf(probe), probe.length) === -1 && errno() === EINVAL;
 }

@@ -21,6 +21,8 @@ export type Command =
       readonly do: 'device';
       readonly index: number;
       readonly fd: number | null;
+      /** Whether the device was opened with IFF_VNET_HDR. */
+      readonly offload: boolean;
     }
   /** Forget an interface that has no device and no link. */
   | { readonly do: 'remove-port'; readonly index: number }
@@ -55,7 +57,7 @@ export type Command =
 export interface CommandTarget {
   readonly plane: DataPlane;
   /** A device that a port is given. */
-  device(index: number, fd: number): Device;
+  device(index: number, fd: number, offload: boolean): Device;
   /** From now on look for frames here. */
   watch(port: Port): void;
   /** From now on do not. Harmless for a port that was not watched. */
@@ -75,10 +77,10 @@ export function execute(target: CommandTarget, command: Command): void {
       break;
     }
     case 'device': {
-      const { index, fd } = command;
+      const { index, fd, offload } = command;
       const port = plane.port(index)!;
       target.unwatch(port);
-      port.device = fd === null ? undefined : target.device(index, fd);
+      port.device = fd === null ? undefined : target.device(index, fd, offload);
       if (port.device && port.reads) target.watch(port);
       break;
     }

@@ -18,6 +18,14 @@ import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../device/link-type.ts';
 import { LinkDirection } from '../link/direction.ts';
 import { createRandom } from '../link/random.ts';
 import { DROP_REASONS, type DropReason, type LinkSettings } from '../link/settings.ts';
+import {
+  cutSegment,
+  isSuperFrame,
+  parseSuperFrame,
+  runBytes,
+  type SuperFrame,
+} from '../offload/super-frame.ts';
+import { clearVnetHeader, NEEDS_CHECKSUM, VNET_HEADER } from '../offload/virtio-net.ts';
 import type { Clock } from './clock.ts';
 import {
   INTERFACE_UP,
@@ -31,10 +39,12 @@ import {
 } from './counters.ts';
 import { FramePool } from './frame-pool.ts';
 import { observe } from './histogram.ts';
+import { Joiner } from './joiner.ts';
 import { Scheduler } from './scheduler.ts';
 
-/** Frames taken from one device before the others have their turn. */
+/** Frames, and bytes, taken from one device before the others have their turn. */
 const READ_BATCH = 64;
+const READ_BYTES = 262_144;
 /** The time is taken of one tap in so many, a power of two. */
 const TIMED_TAPS = 64;
 const ETHERNET_HEADER = 14;
@@ -70,6 +80,7 @@ export class WriteError extends Error {
 export class DataPlane {
   readonly pool: FramePool;
   readonly scheduler: Scheduler;
+  readonly #joiner: Joiner;
   readonly #arena: Arena;
   readonly #self: number;
   readonly #worker: number;
@@ -91,6 +102,7 @@ export class DataPlane {
     this.#filters = new Array(arena.capacity.interfaces).fill(undefined);
     this.pool = new FramePool(arena, worker);
     this.scheduler = new Scheduler(this.pool.length.length);
+    this.#joiner = new Joiner(arena, this.pool, (...run) => this.#runWritten(...run));
   }
 
   /** Adds an interface, without a device. */
@@ -108,6 +120,8 @@ export class DataPlane {
 
   /** Forgets an interface to which no link leads any more: its index may be another's after this. */
   removePort(index: number): void {
+    const port = this.#ports.get(index);
+    if (port) this.#joiner.remove(port);
     this.#ports.delete(index);
     this.#filters[index] = undefined;
   }
@@ -133,7 +147,7 @@ export class DataPlane {
         linkType: near.ethernet ? LINKTYPE_ETHERNET : LINKTYPE_RAW,
         random: (stage) => createRandom(seed, `${path}/${stage}`),
         deliver: (frame, dueNs) => {
-          const reason = this.#deliver(far, frame);
+          const reason = this.#deliver(far, frame, link);
           // How long after the moment it was asked for; of a frame that the link did not hold back nothing was asked.
           if (reason === undefined && dueNs > pool.arrivedNs[frame]!) {
             observe(f64, errors, Math.max(0, this.#clock.nowNs() - dueNs));
@@ -184,7 +198,7 @@ export class DataPlane {
     if (slot === -1) throw new WriteError('pool');
     this.#arena.u8.set(frame, this.pool.offset(slot));
     this.pool.length[slot] = frame.length;
-    const reason = this.#deliver(port, slot, shown);
+    const reason = this.#deliver(port, slot, undefined, shown);
     this.pool.release(slot);
     if (reason !== undefined) throw new WriteError(reason);
   }
@@ -196,23 +210,21 @@ export class DataPlane {
     const slot = this.pool.take();
     const into = slot === -1 ? this.pool.scratch : slot;
     this.#arena.u8.set(frame, this.pool.offset(into));
-    this.#carry(port, into, frame.length, slot === -1, this.#clock.nowNs());
+    this.#carry(port, into, frame.length, this.#clock.nowNs(), unreadIf(slot));
   }
 
   /** Takes what a device has, up to READ_BATCH frames. Returns how many came. */
   receive(port: Port): number {
-    const { device } = port;
-    if (!device) return 0;
+    let bytes = 0;
     for (let count = 0; count < READ_BATCH; count++) {
-      const slot = this.pool.take();
-      const into = slot === -1 ? this.pool.scratch : slot;
-      const length = device.read(this.pool.offset(into), this.pool.slotBytes);
+      const { device } = port;
+      if (!device || bytes >= READ_BYTES) return count;
+      const length = device.offload ? this.#receiveOffloaded(port, device) : this.#receiveOne(port, device);
       if (length <= NO_FRAME) {
-        if (slot !== -1) this.pool.release(slot);
         if (length === GONE) this.#gone(port);
         return count;
       }
-      this.#received(port, into, length, slot === -1);
+      bytes += length;
     }
     return READ_BATCH;
   }
@@ -220,55 +232,149 @@ export class DataPlane {
   /** Carries out all that is due: what is late already must not wait for what only now arrives. */
   runDue(nowNs: number): void {
     this.scheduler.run(nowNs);
+    this.flush();
   }
 
-  #received(port: Port, slot: number, length: number, homeless: boolean): void {
+  /** Writes what is being joined. Also to be called before a command: what it takes away may be needed for that. */
+  flush(): void {
+    this.#joiner.closeAll();
+  }
+
+  /** Reads a frame into a slot. Returns what the device did. */
+  #receiveOne(port: Port, device: Device): number {
+    const { pool } = this;
+    const slot = pool.take();
+    const into = slot === -1 ? pool.scratch : slot;
+    const length = device.read(pool.place(into), pool.slotBytes);
+    if (length > NO_FRAME) this.#received(port, into, length, this.#clock.nowNs(), unreadIf(slot));
+    else if (slot !== -1) pool.release(slot);
+    return length;
+  }
+
+  /** Reads a frame that may be a super-frame, and brings it where it belongs. */
+  #receiveOffloaded(port: Port, device: Device): number {
+    const { pool } = this;
+    const { superFrames } = pool;
+    const { u8 } = this.#arena;
+    const from = superFrames.offset(superFrames.landing);
+    const header = from - VNET_HEADER;
+    const length = device.read(from, superFrames.capacityBytes);
+    if (length <= NO_FRAME) return length;
     const nowNs = this.#clock.nowNs();
+    const shape = superFrames.shape(superFrames.landing);
+    const isSuper = isSuperFrame(u8, header);
+    if (isSuper && parseSuperFrame(u8, header, from, length, port.ethernet, shape)) {
+      this.#receiveSegments(port, from, shape, nowNs);
+      return length;
+    }
+    const slot = isSuper ? -1 : pool.take();
+    const into = slot === -1 ? pool.scratch : slot;
+    const stored = Math.min(length, pool.slotBytes);
+    u8.copyWithin(pool.place(into) - VNET_HEADER, header, from + stored);
+    // Of a frame that is not all there the checksum cannot be known; neither will it go anywhere.
+    const isPartial = (u8[header]! & NEEDS_CHECKSUM) !== 0 && stored === length;
+    pool.partial[into] = isPartial ? 1 : 0;
+    this.#received(port, into, length, nowNs, isSuper ? 'device' : unreadIf(slot));
+    return length;
+  }
+
+  /** Each segment of what has landed goes its own way; they share its bytes. */
+  #receiveSegments(port: Port, from: number, shape: SuperFrame, nowNs: number): void {
+    const { pool } = this;
+    const area = pool.superFrames.keep();
+    for (let segment = 0; segment < shape.segments; segment++) {
+      const length = shape.headerBytes + runBytes(shape, segment, 1);
+      const slot = area === -1 ? -1 : pool.take();
+      if (slot !== -1) pool.refer(slot, area, segment);
+      else if (length <= pool.slotBytes) {
+        cutSegment(this.#arena.u8, from, shape, segment, pool.place(pool.scratch));
+      }
+      this.#received(port, slot === -1 ? pool.scratch : slot, length, nowNs, unreadIf(slot));
+    }
+    if (area !== -1) pool.superFrames.release(area);
+  }
+
+  /** Counts a frame that came in. `unread`: why it is dropped at once; it then stands in the scratch slot. */
+  #received(port: Port, slot: number, length: number, nowNs: number, unread: DropReason | undefined): void {
     const counters = this.#arena.interfaceCounters(port.index);
     this.#arena.f64[counters + RECEIVE_FRAMES]!++;
     this.#arena.f64[counters + RECEIVE_BYTES]! += length;
-    this.#carry(port, slot, length, homeless, nowNs);
+    this.#carry(port, slot, length, nowNs, unread);
   }
 
-  /** Shows a frame that came in, and hands it to the link. `homeless`: it stands in the scratch slot. */
-  #carry(port: Port, slot: number, length: number, homeless: boolean, nowNs: number): void {
+  /** Shows a frame that came in, and hands it to the link. */
+  #carry(port: Port, slot: number, length: number, nowNs: number, unread: DropReason | undefined): void {
+    const { pool } = this;
     // A frame that fills a whole slot was longer: slots have room to spare (daemon/layout.ts).
-    const stored = Math.min(length, this.pool.slotBytes);
+    const stored = Math.min(length, pool.slotBytes);
+    pool.length[slot] = stored;
     if (bpfPeersPresent(this.#arena, port.index)) this.#tap(port.index, slot, stored, DIRECTION_IN, nowNs);
     const { direction } = port;
-    if (homeless) {
-      direction?.link.dropUnread(slot, stored, 'pool');
+    if (unread !== undefined) {
+      direction?.link.dropUnread(slot, stored, unread);
     } else if (!direction) {
-      this.pool.release(slot);
-    } else if (length >= this.pool.slotBytes) {
+      pool.release(slot);
+    } else if (length >= pool.slotBytes) {
       direction.link.dropUnread(slot, stored, 'mtu');
-      this.pool.release(slot);
+      pool.release(slot);
     } else {
-      this.pool.length[slot] = length;
-      this.pool.owner[slot] = direction.number;
+      pool.owner[slot] = direction.number;
       direction.link.offer(slot, nowNs);
     }
   }
 
   /** Last step: out of the far device. Returns why it did not, if so. */
-  #deliver(port: Port, slot: number, shown = true): DropReason | undefined {
-    const length = this.pool.length[slot]!;
-    const offset = this.pool.offset(slot);
-    if (length > port.frameBytes && length > port.frameBytes + this.#tagBytes(port, offset)) return 'mtu';
+  #deliver(port: Port, slot: number, link: LinkDirection | undefined, shown = true): DropReason | undefined {
+    const { pool } = this;
+    const length = pool.length[slot]!;
+    if (length > port.frameBytes && length > port.frameBytes + this.#tagBytes(port, slot)) return 'mtu';
     const counters = this.#arena.interfaceCounters(port.index);
     const { device } = port;
     if (!device || this.#arena.f64[counters + INTERFACE_UP] === 0) return 'carrier';
     if (shown && bpfPeersPresent(this.#arena, port.index)) {
       this.#tap(port.index, slot, length, DIRECTION_OUT, this.#clock.nowNs());
     }
-    const written = device.write(offset, length);
-    if (written < 0) {
-      if (written === GONE) this.#gone(port);
-      return written === GONE || written === NO_CARRIER ? 'carrier' : 'device';
+    if (link !== undefined && device.offload && pool.isSegment(slot)) {
+      this.#joiner.append(port, slot, link);
+      return undefined;
     }
+    this.#joiner.close(port);
+    const written = this.#write(device, slot, length);
+    if (written < 0) return this.#refused(port, written);
     this.#arena.f64[counters + TRANSMIT_FRAMES]!++;
     this.#arena.f64[counters + TRANSMIT_BYTES]! += length;
     return undefined;
+  }
+
+  #write(device: Device, slot: number, length: number): number {
+    const { pool } = this;
+    if (!device.offload) return device.write(this.#seen(slot), length);
+    const at = pool.partial[slot] === 0 ? this.#seen(slot) : pool.place(slot);
+    if (pool.partial[slot] === 0) clearVnetHeader(this.#arena.u8, at - VNET_HEADER);
+    return device.write(at, length);
+  }
+
+  /** A run of segments was written, or not. */
+  #runWritten(port: Port, written: number, frames: number, bytes: number, link: LinkDirection): void {
+    if (written < 0) {
+      link.takeBack(frames, bytes, this.#refused(port, written));
+      return;
+    }
+    const counters = this.#arena.interfaceCounters(port.index);
+    this.#arena.f64[counters + TRANSMIT_FRAMES]! += frames;
+    this.#arena.f64[counters + TRANSMIT_BYTES]! += bytes;
+  }
+
+  /** Why a device did not take a frame. */
+  #refused(port: Port, written: number): DropReason {
+    if (written === GONE) this.#gone(port);
+    return written === GONE || written === NO_CARRIER ? 'carrier' : 'device';
+  }
+
+  /** Where a frame can be seen as on a wire. A segment stays one: it is cut into the scratch slot. */
+  #seen(slot: number): number {
+    const { pool } = this;
+    return pool.isSegment(slot) ? pool.cut(slot, pool.scratch) : pool.offset(slot);
   }
 
   /** Shows a frame once more that came in at an interface and is now dropped. */
@@ -280,7 +386,7 @@ export class DataPlane {
 
   #tap(interfaceIndex: number, slot: number, length: number, direction: number, nowNs: number): void {
     this.#clock.stampAt(nowNs, this.#stamp);
-    const offset = this.pool.offset(slot);
+    const offset = this.#seen(slot);
     const filters = this.#filters[interfaceIndex];
     const counters = this.#arena.workerCounters(this.#worker);
     const { f64 } = this.#arena;
@@ -294,7 +400,8 @@ export class DataPlane {
   }
 
   /** Bytes by which a frame may exceed the MTU for its VLAN tag (IEEE 802.1Q, 802.1ad). */
-  #tagBytes(port: Port, offset: number): number {
+  #tagBytes(port: Port, slot: number): number {
+    const offset = this.#seen(slot);
     const type = (this.#arena.u8[offset + 12]! << 8) | this.#arena.u8[offset + 13]!;
     return port.ethernet && (type === 0x8100 || type === 0x88a8) ? VLAN_TAG : 0;
   }
@@ -304,4 +411,9 @@ export class DataPlane {
     port.device = undefined;
     this.#onGone(port);
   }
+}
+
+/** Why a frame is dropped for which there is no slot. */
+function unreadIf(slot: number): DropReason | undefined {
+  return slot === -1 ? 'pool' : undefined;
 }

@@ -66,8 +66,8 @@ class DataPlaneWorker implements CommandTarget {
     this.plane = new DataPlane(this.#arena, worker, this.#clock, (port) => this.#gone(port));
   }
 
-  device(_index: number, fd: number): Device {
-    return new FdDevice(this.#arena, fd);
+  device(_index: number, fd: number, offload: boolean): Device {
+    return new FdDevice(this.#arena, fd, offload);
   }
 
   watch(port: Port): void {
@@ -141,6 +141,7 @@ class DataPlaneWorker implements CommandTarget {
   }
 
   #obey(): void {
+    this.plane.flush();
     read(this.#pollfds[0]!, addressOf(this.#eventfdValue), 8);
     const stop = this.#arena.threadWord(FIRST_WORKER + this.#worker, THREAD_STOP);
     if (Atomics.load(this.#arena.i32, stop) !== 0) this.stop();

@@ -21,7 +21,10 @@ import { RefusedError, readHello } from './read-hello.ts';
 export type JoinedLab = {
   readonly lab: Lab;
   /** Frames are read from and written to `fd` from now on, until disconnect() has returned. */
-  connect(interfaceName: string, port: { readonly fd: number; readonly linkType: number }): Promise<void>;
+  connect(
+    interfaceName: string,
+    port: { readonly fd: number; readonly linkType: number; readonly offload: boolean },
+  ): Promise<void>;
   /** The interface stays, and is down. */
   disconnect(interfaceName: string): Promise<void>;
 };
@@ -45,7 +48,7 @@ type Member = {
   readonly left: Promise<void>;
 };
 
-type Device = { readonly labInterface: LabInterface; readonly fd: number };
+type Device = { readonly labInterface: LabInterface; readonly fd: number; readonly offload: boolean };
 
 /** As many as may be in the middle of joining, besides those that have. */
 const MAX_CONNECTIONS = 512;
@@ -173,9 +176,9 @@ export class Handover {
       leave();
     };
     try {
-      for (const { labInterface, fd } of devices) {
+      for (const { labInterface, fd, offload } of devices) {
         const linkType = labInterface.kind === 'tun' ? LINKTYPE_RAW : LINKTYPE_ETHERNET;
-        await emulator.connect(labInterface.name, { fd, linkType });
+        await emulator.connect(labInterface.name, { fd, linkType, offload });
         connected.push(labInterface.name);
       }
     } catch (error) {
@@ -222,7 +225,7 @@ function devicesOf(node: LabNode, hello: Hello, fds: readonly number[]): Device[
   }
   return hello.interfaces.map((name, i) => {
     const labInterface = node.interfaces.find(({ device }) => device === name)!;
-    acceptDevice(fds[i]!, labInterface.name, labInterface.kind === 'tun' ? 'tun' : 'tap');
-    return { labInterface, fd: fds[i]! };
+    const found = acceptDevice(fds[i]!, labInterface.name, labInterface.kind === 'tun' ? 'tun' : 'tap');
+    return { labInterface, fd: fds[i]!, offload: found.offloadHeader };
   });
 }

@@ -29,8 +29,8 @@ export class NodeDevices {
     const fds = new Map<string, number>();
     const devices = new NodeDevices(JSON.stringify(node), fds);
     try {
-      for (const { device, kind } of node.interfaces) {
-        fds.set(device, await createWhenFree(device, kind === 'tun' ? 'tun' : 'tap'));
+      for (const { device, kind, offload } of node.interfaces) {
+        fds.set(device, await createWhenFree(device, kind === 'tun' ? 'tun' : 'tap', offload !== false));
       }
       await configureNode(node);
     } catch (error) {
@@ -71,11 +71,11 @@ export class NodeDevices {
   }
 }
 
-async function createWhenFree(name: string, kind: 'tap' | 'tun'): Promise<number> {
+async function createWhenFree(name: string, kind: 'tap' | 'tun', offload: boolean): Promise<number> {
   const deadline = Date.now() + BUSY_MS;
   for (;;) {
     try {
-      return createTap(name, kind);
+      return createTap(name, kind, offload);
     } catch (error) {
       if (!(error instanceof SystemError && BUSY.has(error.code)) || Date.now() > deadline) throw error;
       await sleep(RETRY_MS);

@@ -20,6 +20,8 @@ export type LabInterface = {
   readonly mac: string;
   /** Bytes, without the Ethernet header. */
   readonly mtu: number;
+  /** Of tap and tun, unless false: super-frames of up to 64 KiB and checksums left to be computed are taken as they are. */
+  readonly offload?: boolean;
   /** For `pcap`: the capture whose frames enter here, and the one that receives what leaves. Absolute paths. */
   readonly readFile?: string;
   readonly writeFile?: string;

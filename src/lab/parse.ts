@@ -181,6 +181,7 @@ function makeInterface(
     addresses: typeof ip === 'string' ? [ip] : ip,
     mac: input?.mac?.toLowerCase() ?? derivedMac(lab, name),
     mtu: input?.mtu ?? DEFAULT_MTU,
+    ...(input?.offload === undefined ? {} : { offload: input.offload }),
     ...(input?.read === undefined ? {} : { readFile: absolute(input.read) }),
     ...(input?.write === undefined ? {} : { writeFile: absolute(input.write) }),
   };

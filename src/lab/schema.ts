@@ -54,6 +54,7 @@ export type InterfaceInput = {
   ip?: string | string[] | undefined;
   mac?: string | undefined;
   mtu?: number | undefined;
+  offload?: boolean | undefined;
   device?: DeviceKind | undefined;
   read?: string | undefined;
   write?: string | undefined;
@@ -117,6 +118,10 @@ const labInterface = z
       .optional(),
     mac: mac.describe('Hardware address; derived from lab and interface name when absent.').optional(),
     mtu: z.int().min(MIN_MTU).max(MAX_MTU).describe('Bytes without the Ethernet header; 1500.').optional(),
+    offload: z
+      .boolean()
+      .describe('tap and tun: leave segmentation and checksums to taplab, which is fast; true.')
+      .optional(),
     device: device.optional(),
     read: file.describe('device pcap: the capture whose frames enter here.').optional(),
     write: file.describe('device pcap: the capture that receives what leaves.').optional(),

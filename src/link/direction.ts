@@ -116,6 +116,14 @@ export class LinkDirection implements Stage {
     this.#context.release(frame);
   }
 
+  /** Frames that had been delivered, together, were not taken after all. Their bytes are gone by then. */
+  takeBack(frames: number, bytes: number, reason: DropReason): void {
+    const { counters } = this.#context;
+    counters[DELIVERED_FRAMES]! -= frames;
+    counters[DELIVERED_BYTES]! -= bytes;
+    counters[dropCounter(reason)]! += frames;
+  }
+
   /** A frame that never enters the link: no slot was free for it, or it is too long for one. Its slot is not released. */
   dropUnread(frame: number, length: number, reason: DropReason): void {
     const { counters } = this.#context;

@@ -35,6 +35,11 @@ export const write: (fd: number, address: number, length: number) => number = li
   'long write(int, uintptr_t, size_t)',
 );
 
+/** writev(2) of `count` iovecs at the address `parts`. Returns the number of bytes, or -1. */
+export const writev: (fd: number, parts: number, count: number) => number = libc.func(
+  'long writev(int, uintptr_t, int)',
+);
+
 /** ppoll(2): `fds` is the address of `count` pollfd records, `timeout` that of a timespec, or 0 to wait for ever. */
 export const ppoll: (fds: number, count: number, timeout: number, signalMask: number) => number = libc.func(
   'int ppoll(uintptr_t, unsigned long, uintptr_t, uintptr_t)',
@@ -49,6 +54,11 @@ export const close: (fd: number) => number = libc.func('int close(int)');
 /** ioctl(2) with a buffer argument. */
 export const ioctl: (fd: number, request: number, argument: BufferLike) => number = libc.func(
   'int ioctl(int, unsigned long, void *)',
+);
+
+/** ioctl(2) with an integer argument. */
+export const ioctlValue: (fd: number, request: number, argument: number) => number = libc.func(
+  'int ioctl(int, unsigned long, unsigned long)',
 );
 
 /** fcntl(2) with an integer argument. */

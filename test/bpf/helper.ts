@@ -40,7 +40,13 @@ export type Fixture = {
 
 export function setUp(): Fixture {
   const capacity = { workers: 1, interfaces: 2, directions: 1, descriptors: 4 };
-  const arena = Arena.create({ ...capacity, slotsPerWorker: 2, slotBytes: 2048, heapBytes: 2 ** 20 });
+  const arena = Arena.create({
+    ...capacity,
+    slotsPerWorker: 2,
+    slotBytes: 2048,
+    superFramesPerWorker: 0,
+    heapBytes: 2 ** 20,
+  });
   const heap = new Heap(arena.heap, arena.capacity.heapBytes);
   const table = new DescriptorTable(arena, heap);
   const sent: Sent[] = [];

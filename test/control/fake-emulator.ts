@@ -300,6 +300,7 @@ export class FakeEmulator implements EmulatorControl {
         kind,
         linkType: kind === 'tun' ? 101 : 1,
         mtu,
+        offload: false,
         mac,
         addresses,
         up: true,

@@ -19,6 +19,8 @@ const PROBES = {
   },
   /** Prometheus' checker of metrics and rules. */
   promtool: (): string | undefined => spawnSync('promtool', ['--version']).error?.message,
+  /** Reading captures with somebody else's eyes. */
+  tshark: (): string | undefined => spawnSync('tshark', ['--version']).error?.message,
   /** Opening /dev/net/tun. */
   tun: (): string | undefined => {
     try {

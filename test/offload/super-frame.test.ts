@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { addWords, completeChecksum, fold } from '../../src/offload/checksum.ts';
+import { completeChecksum } from '../../src/offload/checksum.ts';
 import {
   createSuperFrame,
   cutSegment,
@@ -12,60 +12,13 @@ import {
   writeVnetHeader,
 } from '../../src/offload/super-frame.ts';
 import { VNET_HEADER } from '../../src/offload/virtio-net.ts';
-
-type Made = {
-  ipv6: boolean;
-  tcp: boolean;
-  vlan: boolean;
-  options: number;
-  payload: Uint8Array;
-  size: number;
-};
+import { buildSuperFrame, isIntact, type Made } from '../helpers/super-frame.ts';
 
 const HEADER = 16;
 const FRAME = HEADER + VNET_HEADER;
 const OUT = 70_000;
 
-/** A super-frame as the kernel hands it over, at FRAME, its virtio_net_hdr at HEADER. Returns its length. */
-function build(u8: Uint8Array, { ipv6, tcp, vlan, options, payload, size }: Made): number {
-  const view = new DataView(u8.buffer);
-  const network = vlan ? 18 : 14;
-  const transport = network + (ipv6 ? 40 : 20);
-  const headers = transport + (tcp ? 20 + 4 * options : 8);
-  const length = headers + payload.length;
-  u8.fill(0, 0, FRAME + headers);
-  u8[HEADER] = 1;
-  u8[HEADER + 1] = tcp ? (ipv6 ? 4 : 1) : 5;
-  view.setUint16(HEADER + 2, headers, true);
-  view.setUint16(HEADER + 4, size, true);
-  view.setUint16(HEADER + 6, transport, true);
-  view.setUint16(HEADER + 8, tcp ? 16 : 6, true);
-  if (vlan) view.setUint32(FRAME + 12, 0x81000005);
-  view.setUint16(FRAME + network - 2, ipv6 ? 0x86dd : 0x0800);
-  const ip = FRAME + network;
-  if (ipv6) {
-    u8[ip] = 0x60;
-    view.setUint16(ip + 4, length - transport);
-    u8[ip + 6] = tcp ? 6 : 17;
-    for (let i = 8; i < 40; i++) u8[ip + i] = i * 7;
-  } else {
-    u8[ip] = 0x45;
-    view.setUint16(ip + 2, length - network);
-    view.setUint16(ip + 4, 0xfffe);
-    u8[ip + 9] = tcp ? 6 : 17;
-    view.setUint32(ip + 12, 0xc6120001);
-    view.setUint32(ip + 16, 0xc6120002);
-  }
-  const l4 = FRAME + transport;
-  view.setUint32(l4, 0x1f901f91);
-  if (tcp) {
-    view.setUint32(l4 + 4, 0xfffffff0);
-    u8[l4 + 12] = (5 + options) << 4;
-    u8[l4 + 13] = 0x99; // CWR, ACK, PSH, FIN
-  } else view.setUint16(l4 + 4, length - transport);
-  u8.set(payload, FRAME + headers);
-  return length;
-}
+const build = (u8: Uint8Array, made: Made): number => buildSuperFrame(u8, HEADER, made);
 
 const frames = fc.record({
   ipv6: fc.boolean(),
@@ -75,16 +28,6 @@ const frames = fc.record({
   payload: fc.uint8Array({ minLength: 1, maxLength: 9000 }),
   size: fc.integer({ min: 1, max: 1500 }),
 });
-
-/** The checksums of a frame as it would go over a wire: true when all hold. */
-function isIntact(u8: Uint8Array, at: number, length: number, { ipv6, tcp, vlan }: Made): boolean {
-  const ip = at + (vlan ? 18 : 14);
-  const l4 = ip + (ipv6 ? 40 : 20);
-  const pseudo = (tcp ? 6 : 17) + (at + length - l4);
-  const addresses = ipv6 ? addWords(u8, ip + 8, ip + 40, pseudo) : addWords(u8, ip + 12, ip + 20, pseudo);
-  const transport = fold(addWords(u8, l4, at + length, addresses)) === 0xffff;
-  return transport && (ipv6 || fold(addWords(u8, ip, l4, 0)) === 0xffff);
-}
 
 describe('a super-frame', () => {
   it('is cut into segments whose payloads join to its own, with lengths, numbers and checksums right', () => {

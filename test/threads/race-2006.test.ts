@@ -28,7 +28,13 @@ type Result = { readonly tapped?: number; readonly cycles?: number; readonly pan
 
 function setUp() {
   const capacity = { workers: TAPPERS + 1, interfaces: 1, directions: 1, descriptors: 1 };
-  const arena = Arena.create({ ...capacity, slotsPerWorker: 1, slotBytes: 2048, heapBytes: 2 ** 20 });
+  const arena = Arena.create({
+    ...capacity,
+    slotsPerWorker: 1,
+    slotBytes: 2048,
+    superFramesPerWorker: 0,
+    heapBytes: 2 ** 20,
+  });
   const own = arena.heap / 4;
   const words = {
     stop: own,

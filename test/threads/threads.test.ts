@@ -26,7 +26,13 @@ const FRAMES = 200_000;
 
 function setUp(workers: number) {
   const capacity = { workers, interfaces: 1, directions: 1, descriptors: 64 };
-  const arena = Arena.create({ ...capacity, slotsPerWorker: 1, slotBytes: 2048, heapBytes: 64 * 2 ** 20 });
+  const arena = Arena.create({
+    ...capacity,
+    slotsPerWorker: 1,
+    slotBytes: 2048,
+    superFramesPerWorker: 0,
+    heapBytes: 64 * 2 ** 20,
+  });
   for (let i = 0; i < workers; i++) {
     Atomics.store(arena.i32, arena.threadWord(FIRST_WORKER + i, THREAD_STATE), THREAD_ALIVE);
   }
@@ -112,7 +118,7 @@ describe('the threads of a data plane', () => {
     const script = `
       const { Arena } = await import('${ROOT}/dist/src/arena/arena.js');
       const { ThreadHost } = await import('${ROOT}/dist/src/engine/threads.js');
-      const arena = Arena.create({ workers: 2, interfaces: 1, directions: 1, descriptors: 1, slotsPerWorker: 4, slotBytes: 2048, heapBytes: 4096 });
+      const arena = Arena.create({ workers: 2, interfaces: 1, directions: 1, descriptors: 1, slotsPerWorker: 4, slotBytes: 2048, superFramesPerWorker: 0, heapBytes: 4096 });
       const host = new ThreadHost(arena, { onInterfacesChanged() {}, onFailure() {} });
       await host.send(0, []);
       setTimeout(() => process.exit(7), 200);

@@ -1,0 +1,226 @@
+/**
+ * Super-frames through a data plane, on devices of this test and a clock that it moves: what leaves is what came in,
+ * cut where the link decides frame by frame, joined where neighbours leave together, and every frame is counted.
+ */
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { Arena } from '../../src/arena/arena.ts';
+import { type Device, GONE, NO_CARRIER, NO_FRAME, REFUSED } from '../../src/device/device.ts';
+import { VirtualClock } from '../../src/engine/clock.ts';
+import { INTERFACE_UP, RECEIVE_FRAMES, TRANSMIT_FRAMES } from '../../src/engine/counters.ts';
+import { DataPlane } from '../../src/engine/data-plane.ts';
+import { DELIVERED_FRAMES, dropCounter, OFFERED_FRAMES } from '../../src/link/counters.ts';
+import { CLEAR_LINK, DROP_REASONS, type DropReason, type LinkSettings } from '../../src/link/settings.ts';
+import {
+  createSuperFrame,
+  cutSegment,
+  isSuperFrame,
+  parseSuperFrame,
+} from '../../src/offload/super-frame.ts';
+import { VNET_HEADER } from '../../src/offload/virtio-net.ts';
+import { buildSuperFrame, type Made } from '../helpers/super-frame.ts';
+
+const OUT = 80_000;
+const TCP: Made = { ipv6: false, tcp: true, vlan: false, options: 3, payload: new Uint8Array(0), size: 1448 };
+
+/** Frames of any length with their virtio_net_hdr, to be read and as written. */
+class FakeDevice implements Device {
+  readonly fd = -1;
+  readonly waiting: Uint8Array[] = [];
+  readonly written: Uint8Array[] = [];
+  answer: number | undefined;
+  readonly #u8: Uint8Array;
+  readonly offload: boolean;
+
+  constructor(arena: Arena, offload = true) {
+    this.#u8 = arena.u8;
+    this.offload = offload;
+  }
+
+  read(offset: number, capacity: number): number {
+    const frame = this.waiting.shift();
+    if (!frame) return NO_FRAME;
+    this.#u8.set(frame.subarray(0, capacity + VNET_HEADER), offset - VNET_HEADER);
+    return Math.min(capacity, frame.length - VNET_HEADER);
+  }
+
+  write(offset: number, length: number): number {
+    if (this.answer !== undefined) return this.answer;
+    this.written.push(this.#u8.slice(offset - (this.offload ? VNET_HEADER : 0), offset + length));
+    return length;
+  }
+
+  writeParts(headers: number, headerBytes: number, payload: number, payloadBytes: number): number {
+    if (this.answer !== undefined) return this.answer;
+    const part = this.#u8.slice(headers - VNET_HEADER, headers + headerBytes);
+    this.written.push(Buffer.concat([part, this.#u8.subarray(payload, payload + payloadBytes)]));
+    return headerBytes + payloadBytes;
+  }
+}
+
+function setUp(settings: Partial<LinkSettings> = {}, farOffload = true, superFramesPerWorker = 8) {
+  const counts = { workers: 1, interfaces: 2, directions: 1, descriptors: 1, superFramesPerWorker };
+  const arena = Arena.create({ ...counts, slotsPerWorker: 300, slotBytes: 1600, heapBytes: 4096 });
+  const clock = new VirtualClock();
+  const plane = new DataPlane(arena, 0, clock, () => {});
+  const [near, far] = [new FakeDevice(arena), new FakeDevice(arena, farOffload)];
+  for (const [index, device] of [near, far].entries()) {
+    plane.addPort(index, 1500, true, 0).device = device;
+    arena.f64[arena.interfaceCounters(index) + INTERFACE_UP] = 1;
+  }
+  plane.addLink(0, 0, 1, { ...CLEAR_LINK, ...settings }, 1, 'ab/forward');
+  const counters = arena.directionCounters(0);
+  const run = (): void => {
+    while (plane.receive(plane.port(0)!) > 0);
+    plane.runDue(clock.nowNs());
+    while (plane.scheduler.nextDeadlineNs !== Number.POSITIVE_INFINITY) {
+      clock.moveTo(plane.scheduler.nextDeadlineNs);
+      plane.runDue(clock.nowNs());
+    }
+  };
+  const drops = (reason: DropReason): number => counters[dropCounter(reason)]!;
+  return { arena, plane, near, far, run, counters, drops };
+}
+
+function superFrame(payloadBytes: number, made: Partial<Made> = {}): Uint8Array {
+  const payload = Uint8Array.from({ length: payloadBytes }, (_, i) => (i * 7) ^ (i >>> 8));
+  const u8 = new Uint8Array(70_000);
+  const length = buildSuperFrame(u8, 0, { ...TCP, ...made, payload });
+  return u8.slice(0, VNET_HEADER + length);
+}
+
+/** The frames on a wire that a written or read buffer stands for. */
+function onWire(buffer: Uint8Array): string[] {
+  const u8 = new Uint8Array(160_000);
+  u8.set(buffer);
+  if (!isSuperFrame(u8, 0) && u8[0] === 0) return [Buffer.from(buffer.subarray(VNET_HEADER)).toString('hex')];
+  const shape = createSuperFrame();
+  // One segment alone has no segment size; any that is not smaller will do.
+  if (!isSuperFrame(u8, 0)) {
+    u8[1] = 1;
+    new DataView(u8.buffer).setUint16(4, 60_000, true);
+  }
+  expect(parseSuperFrame(u8, 0, VNET_HEADER, buffer.length - VNET_HEADER, true, shape)).toBe(true);
+  return Array.from({ length: shape.segments }, (_, i) => {
+    const length = cutSegment(u8, VNET_HEADER, shape, i, OUT);
+    return Buffer.from(u8.subarray(OUT, OUT + length)).toString('hex');
+  });
+}
+
+it('passes a super-frame on as it came, where the link treats all its segments alike', () => {
+  for (const settings of [{}, { delayNs: 5e6 }]) {
+    const { near, far, run, counters } = setUp(settings);
+    const frame = superFrame(40_000);
+    near.waiting.push(frame);
+    run();
+    expect(far.written).toEqual([frame]);
+    expect(counters[DELIVERED_FRAMES]).toBe(Math.ceil(40_000 / 1448));
+  }
+});
+
+it('serializes each segment by itself', () => {
+  const { near, far, run } = setUp({ rateBitsPerSecond: 1e9 });
+  const frame = superFrame(10_000);
+  near.waiting.push(frame);
+  run();
+  expect(far.written).toHaveLength(7);
+  expect(far.written.flatMap(onWire)).toEqual(onWire(frame));
+});
+
+it('loses segments, not super-frames, and joins only neighbours', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 20_000 }), { minLength: 1, maxLength: 4 }), (sizes) => {
+      const { near, far, run, counters, drops, plane } = setUp({ loss: 0.3 });
+      const frames = sizes.map((size) => superFrame(size));
+      near.waiting.push(...frames);
+      run();
+      const sent = frames.flatMap(onWire);
+      const arrived = far.written.flatMap(onWire);
+      expect(arrived.length + drops('loss')).toBe(sent.length);
+      let from = 0;
+      for (const frame of arrived) {
+        const at = sent.indexOf(frame, from);
+        expect(at).not.toBe(-1);
+        from = at + 1;
+      }
+      expect(counters[OFFERED_FRAMES]).toBe(sent.length);
+      expect(plane.pool.used).toBe(0);
+    }),
+    { numRuns: 40 },
+  );
+});
+
+it('cuts for a device that takes no super-frames, with all checksums', () => {
+  const { near, far, run } = setUp({}, false);
+  const frames = [superFrame(9000), superFrame(100, { tcp: false, ipv6: true, size: 60 })];
+  near.waiting.push(...frames);
+  run();
+  expect(far.written.map((each) => Buffer.from(each).toString('hex'))).toEqual(frames.flatMap(onWire));
+});
+
+it('completes the checksum of a frame that left it open, for a device that wants it done', () => {
+  for (const farOffload of [true, false]) {
+    const { near, far, run } = setUp({}, farOffload);
+    const frame = superFrame(500);
+    const partial = frame.slice();
+    partial.fill(0, 1, 2);
+    partial.fill(0, 4, 6);
+    near.waiting.push(partial);
+    run();
+    if (farOffload) expect(far.written).toEqual([partial]);
+    else expect(far.written.map((each) => Buffer.from(each).toString('hex'))).toEqual(onWire(frame));
+  }
+});
+
+it.each<[number, DropReason]>([
+  [NO_CARRIER, 'carrier'],
+  [GONE, 'carrier'],
+  [REFUSED, 'device'],
+])('a device that answers %s to a super-frame has all its segments dropped: %s', (answer, reason) => {
+  const { arena, near, far, run, counters, drops, plane } = setUp();
+  far.answer = answer;
+  near.waiting.push(superFrame(5000));
+  run();
+  expect(drops(reason)).toBe(4);
+  expect(counters[DELIVERED_FRAMES]).toBe(0);
+  expect(arena.f64[arena.interfaceCounters(1) + TRANSMIT_FRAMES]).toBe(0);
+  expect(plane.pool.used).toBe(0);
+});
+
+it('counts segments for which there is no room', () => {
+  const { near, run, counters, drops, plane } = setUp({ delayNs: 1e6 }, true, 2);
+  near.waiting.push(superFrame(14_480), superFrame(14_480), superFrame(14_480));
+  run();
+  // One area is always kept free for landing.
+  expect([counters[OFFERED_FRAMES], drops('pool'), counters[DELIVERED_FRAMES]]).toEqual([30, 20, 10]);
+  expect(plane.pool.used).toBe(0);
+});
+
+it('lives through whatever a device hands over', () => {
+  const bytes = fc.uint8Array({ minLength: VNET_HEADER + 1, maxLength: 200 });
+  const damaged = fc
+    .tuple(fc.integer({ min: 1, max: 9000 }), fc.array(fc.tuple(fc.nat({ max: 80 }), fc.nat({ max: 255 }))))
+    .map(([size, changes]) => {
+      const frame = superFrame(size);
+      for (const [at, value] of changes) if (at < frame.length) frame[at] = value;
+      return frame;
+    });
+  fc.assert(
+    fc.property(
+      fc.array(fc.oneof(bytes, damaged), { maxLength: 20 }),
+      fc.boolean(),
+      fc.constantFrom({}, { loss: 0.5 }, { rateBitsPerSecond: 1e8, limitBytes: 5000 }),
+      (frames, farOffload, settings) => {
+        const { arena, near, far, run, counters, plane } = setUp(settings, farOffload);
+        near.waiting.push(...frames);
+        run();
+        const dropped = DROP_REASONS.reduce((sum, reason) => sum + counters[dropCounter(reason)]!, 0);
+        expect(counters[OFFERED_FRAMES]).toBe(counters[DELIVERED_FRAMES]! + dropped);
+        expect(arena.f64[arena.interfaceCounters(0) + RECEIVE_FRAMES]).toBe(counters[OFFERED_FRAMES]);
+        expect(plane.pool.used).toBe(0);
+        if (!farOffload) for (const { length } of far.written) expect(length).toBeLessThanOrEqual(1518);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
