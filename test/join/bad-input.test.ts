@@ -29,6 +29,7 @@ nodes:
 
 const HELLO = { protocol: PROTOCOL, version: '0', node: 'a', interfaces: ['eth0'] };
 const TUNSETIFF = 0x400454ca;
+const TUNSETVNETHDRSZ = 0x400454d8;
 const [IFF_TUN, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, IFF_MULTI_QUEUE] = [0x1, 0x2, 0x1000, 0x4000, 0x100];
 
 /** The open files of this process. */
@@ -58,6 +59,11 @@ describe.skipIf(isMissing('tun', 'namespaces'))('a handover', { timeout: 20_000 
     new Uint16Array(request.buffer, 16, 1)[0] = flags;
     check(ioctl(fd, TUNSETIFF, request), 'ioctl', 'TUNSETIFF');
     opened.push(fd);
+    return fd;
+  };
+  const withHeaders = (bytes: number): number => {
+    const fd = tapWith(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
+    check(ioctl(fd, TUNSETVNETHDRSZ, Int32Array.of(bytes)), 'ioctl', 'TUNSETVNETHDRSZ');
     return fd;
   };
   const file = (name: string, flags = 'r'): number => {
@@ -139,7 +145,8 @@ describe.skipIf(isMissing('tun', 'namespaces'))('a handover', { timeout: 20_000 
     ['a TUN where TAP is meant', () => [tap('tun')], /is a tun device/],
     ['/dev/net/tun without a device', () => [file('/dev/net/tun', 'r+')], /is attached to no device/],
     ['a TAP with packet information', () => [tapWith(IFF_TAP)], /IFF_NO_PI/],
-    ['a TAP with offload headers', () => [tapWith(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)], /IFF_VNET_HDR/],
+    ['a TAP with larger offload headers', () => [withHeaders(12)], /puts 12 bytes .* TUNSETVNETHDRSZ to 10/],
+    ['a TAP with all headers there are', () => [tapWith(IFF_TAP | IFF_VNET_HDR)], /IFF_NO_PI/],
     ['a TUN with packet information', () => [tapWith(IFF_TUN)], /is a tun device/],
     ['one queue of several', () => [tapWith(IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE)], /IFF_MULTI_QUEUE/],
     ['nothing', () => [], /no open file was handed over for 1 interfaces/],
