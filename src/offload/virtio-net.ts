@@ -17,10 +17,8 @@ export const VNET_GSO_SIZE = 4;
 export const VNET_CHECKSUM_START = 6;
 export const VNET_CHECKSUM_OFFSET = 8;
 
-/** Flags. The checksum field holds the sum of the pseudo header only. */
+/** Flag: the checksum field holds the sum of the pseudo header only. */
 export const NEEDS_CHECKSUM = 1;
-/** The checksum has been verified. */
-export const CHECKSUM_VALID = 2;
 
 export const GSO_NONE = 0;
 export const GSO_TCPV4 = 1;
