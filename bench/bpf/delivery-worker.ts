@@ -24,7 +24,13 @@ export type DeliveryJob = {
 const { engine, frameBytes, descriptors } = workerData as DeliveryJob;
 const BUFFER_BYTES = 131_072;
 const capacity = { workers: 1, interfaces: 1, directions: 1, descriptors: 64 };
-const arena = Arena.create({ ...capacity, slotsPerWorker: 1, slotBytes: 1536, heapBytes: 64 * 2 ** 20 });
+const arena = Arena.create({
+  ...capacity,
+  slotsPerWorker: 1,
+  slotBytes: 1536,
+  superFramesPerWorker: 0,
+  heapBytes: 64 * 2 ** 20,
+});
 const table = new DescriptorTable(arena, new Heap(arena.heap, arena.capacity.heapBytes));
 const program = compileFilter('tcp port 80');
 const records: number[] = [];

@@ -35,6 +35,7 @@ interface Source extends Device {
 
 class MemorySource implements Source {
   readonly fd = -1;
+  readonly offload = false;
   left = 0;
   readonly #arena: Arena;
   readonly #frame: Uint8Array = new Uint8Array(FRAME_BYTES);
@@ -53,10 +54,15 @@ class MemorySource implements Source {
   write(_offset: number, length: number): number {
     return length;
   }
+
+  writeParts(): number {
+    throw new Error('a device without offload');
+  }
 }
 
 class KernelSource implements Source {
   readonly fd: number = libc.open('/dev/zero', libc.O_RDWR);
+  readonly offload = false;
   left = 0;
   readonly #sink: number = libc.open('/dev/null', libc.O_RDWR);
   readonly #base: number;
@@ -74,6 +80,10 @@ class KernelSource implements Source {
   write(offset: number, length: number): number {
     return libc.write(this.#sink, this.#base + offset, length);
   }
+
+  writeParts(): number {
+    throw new Error('a device without offload');
+  }
 }
 
 const arena = ArenaClass.create({
@@ -83,6 +93,7 @@ const arena = ArenaClass.create({
   descriptors: 16,
   slotsPerWorker: 1024,
   slotBytes: 1536,
+  superFramesPerWorker: 0,
   heapBytes: 65_536,
 });
 const clock = new SystemClock(() => {});

@@ -17,7 +17,13 @@ const WARM_UP = 4;
 
 export async function benchLock(rounds: number): Promise<LockTiming> {
   const capacity = { workers: 2, interfaces: 1, directions: 1, descriptors: 1 };
-  const arena = Arena.create({ ...capacity, slotsPerWorker: 1, slotBytes: 2048, heapBytes: 4096 });
+  const arena = Arena.create({
+    ...capacity,
+    slotsPerWorker: 1,
+    slotBytes: 2048,
+    superFramesPerWorker: 0,
+    heapBytes: 4096,
+  });
   const threads = [0, 1].map((index) => {
     Atomics.store(arena.i32, arena.threadWord(FIRST_WORKER + index, THREAD_STATE), THREAD_ALIVE);
     const job: LockJob = { arena: arena.handle, self: FIRST_WORKER + index };

@@ -23,7 +23,13 @@ it.each([
 
 it('the counters of two directions are apart', () => {
   const capacity = { workers: 1, interfaces: 1, directions: 2, descriptors: 1 };
-  const arena = Arena.create({ ...capacity, slotsPerWorker: 1, slotBytes: 64, heapBytes: 64 });
+  const arena = Arena.create({
+    ...capacity,
+    slotsPerWorker: 1,
+    slotBytes: 64,
+    superFramesPerWorker: 0,
+    heapBytes: 64,
+  });
   const [first, second] = [arena.directionCounters(0), arena.directionCounters(1)];
   first[DIRECTION_COUNTERS - 1] = 7;
   expect(first[DIRECTION_COUNTERS - 1]).toBe(7);
