@@ -48,7 +48,13 @@ function* shownIn(batch: Uint8Array): Generator<Shown> {
 
 function setUp() {
   const capacity = { workers: WORKERS, interfaces: 3, directions: 2, descriptors: 64 };
-  const arena = Arena.create({ ...capacity, slotsPerWorker: 1, slotBytes: 2048, heapBytes: 128 * MIB });
+  const arena = Arena.create({
+    ...capacity,
+    slotsPerWorker: 1,
+    slotBytes: 2048,
+    superFramesPerWorker: 0,
+    heapBytes: 128 * MIB,
+  });
   const words = { stop: arena.heap / 4, consumed: arena.heap / 4 + 16, window: 40_000 };
   const heap = new Heap(arena.heap + 4096, arena.capacity.heapBytes - 4096);
   const table = new DescriptorTable(arena, heap);
