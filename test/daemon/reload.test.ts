@@ -86,7 +86,7 @@ describe('what is to be done when the lab file changes', () => {
   });
 });
 
-describe.skipIf(isMissing('namespaces', 'tun'))('a running lab', { timeout: 60_000 }, () => {
+describe.skipIf(isMissing('namespaces', 'tun', 'ping'))('a running lab', { timeout: 60_000 }, () => {
   test('changes to what its file says on SIGHUP; what an invalid file says changes nothing', async () => {
     const joined = new JoinedLab(PAIR);
     try {

@@ -21,6 +21,10 @@ const PROBES = {
   promtool: (): string | undefined => spawnSync('promtool', ['--version']).error?.message,
   /** Reading captures with somebody else's eyes. */
   tshark: (): string | undefined => spawnSync('tshark', ['--version']).error?.message,
+  /** Tools that a bare Debian does not have. */
+  ping: (): string | undefined => spawnSync('ping', ['-V']).error?.message,
+  pgrep: (): string | undefined => spawnSync('pgrep', ['-V']).error?.message,
+  tcpdump: (): string | undefined => spawnSync('tcpdump', ['--version']).error?.message,
   /** Opening /dev/net/tun. */
   tun: (): string | undefined => {
     try {

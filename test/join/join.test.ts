@@ -4,7 +4,7 @@ import { cli, eventually, taplab } from '../helpers/real.ts';
 import { isMissing } from '../helpers/requirements.ts';
 import { ended, JoinedLab, PAIR } from './helper.ts';
 
-describe.skipIf(isMissing('namespaces', 'tun'))('nodes that join', { timeout: 60_000 }, () => {
+describe.skipIf(isMissing('namespaces', 'tun', 'ping'))('nodes that join', { timeout: 60_000 }, () => {
   let lab: JoinedLab;
   afterEach(() => lab.close());
 

@@ -60,7 +60,7 @@ describe.skipIf(skip)('a lab on kernel devices', () => {
     await expect(late).rejects.toMatchObject({ code: 'ECANCELED' });
   });
 
-  it('shows what programs send, and what a changed link makes of it', async () => {
+  it.skipIf(isMissing('ping'))('shows what programs send, and what a changed link makes of it', async () => {
     const echoes = await lab.interface('a:eth0').attach('icmp[icmptype] == icmp-echo or icmp[icmptype] == 0');
     const ping = (): Promise<{ status: number | null }> =>
       lab.node('a').exec('ping', ['-c', '1', '-W', '2', '198.18.43.2']);
