@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { PACKAGE_ROOT } from '../src/package.ts';
 import { BPF_PARTS, type BpfPart, benchBpf, formatBpf } from './bpf.ts';
+import { benchLink, formatLink } from './link.ts';
 import { benchNet, formatNet } from './net.ts';
 import { benchVm, formatTables } from './vm.ts';
 
@@ -91,6 +92,24 @@ program
       onProgress: (what) => process.stderr.write(`${what}\n`),
     });
     report('bpf', '# BPF descriptors', results, formatBpf(results), { json, write });
+  });
+
+type LinkOptions = { rounds: string; beside?: string; json?: boolean; write?: boolean };
+
+program
+  .command('link')
+  .description('what a frame costs on a link: of each impairment, by links and by frames in flight')
+  .option('--rounds <n>', 'how often each takes its turn', '15')
+  .option('--beside <dist>', 'also measure another build, the folder dist/ of it')
+  .option('--json', 'print JSON instead of tables')
+  .option('--write', 'also write docs/performance/link.md and link.json')
+  .action(async ({ rounds, beside, json, write }: LinkOptions) => {
+    const results = await benchLink({
+      rounds: Number(rounds),
+      ...(beside !== undefined && { beside }),
+      onProgress: (what) => process.stderr.write(`${what}\n`),
+    });
+    report('link', '# Links', results, formatLink(results), { json, write });
   });
 
 await program.parseAsync();
