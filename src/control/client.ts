@@ -174,6 +174,12 @@ export class ControlClient {
     return this.#json('PATCH', `/v1/links/${encodeURIComponent(name)}`, { body: change });
   }
 
+  /** Changes several links at one moment, all or none. */
+  async changeLinks(links: Readonly<Record<string, LinkChangeRequest>>): Promise<LinkChanged[]> {
+    const answer = await this.#json<{ links: LinkChanged[] }>('PATCH', '/v1/links', { body: { links } });
+    return answer.links;
+  }
+
   lab(): Promise<LabResource> {
     return this.#json('GET', '/v1/lab');
   }

@@ -93,6 +93,9 @@ export type LinkChange = {
   readonly reverse?: Partial<LinkSettings>;
 };
 
+export type NamedLinkChange = LinkChange & { readonly name: string };
+export type ChangedLink = { readonly before: LinkStatus; readonly after: LinkStatus };
+
 export interface EmulatorControl {
   readonly lab: Lab;
   readonly startedAt: Date;
@@ -102,8 +105,12 @@ export interface EmulatorControl {
   workers(): WorkerStatus[];
   links(): LinkStatus[];
   link(name: string): LinkStatus | undefined;
-  /** Takes effect between two frames, for frames that arrive later; returns once the data plane has it. */
-  setLink(name: string, change: LinkChange): Promise<{ before: LinkStatus; after: LinkStatus }>;
+  /**
+   * Changes links, all or none. Takes effect between two frames, for frames that arrive later, in each worker for all
+   * links at one moment; returns once every worker has it. The results are in the order of the changes. Throws
+   * LabChangeError: ENXIO no such link, EINVAL, ENOSPC too many at once.
+   */
+  setLinks(changes: readonly NamedLinkChange[]): Promise<ChangedLink[]>;
   /** O(1) in the number of interfaces. Throws BpfError (ENXIO no such interface, ENOBUFS, EINVAL). */
   attach(interfaceName: string, options: AttachOptions): Promise<DescriptorHandle>;
   descriptor(id: number): DescriptorHandle | undefined;

@@ -19,7 +19,15 @@ import { InlineHost } from '../engine/inline.ts';
 import { ThreadHost } from '../engine/threads.ts';
 import type { Lab, LabInterface, LabLink } from '../lab/model.ts';
 import { addressOf, MADV_DONTNEED, madvise } from '../sys/libc.ts';
-import type { EmulatorControl, InterfaceStatus, LinkChange, LinkStatus, WorkerStatus } from './contract.ts';
+import type {
+  ChangedLink,
+  EmulatorControl,
+  InterfaceStatus,
+  LinkChange,
+  LinkStatus,
+  NamedLinkChange,
+  WorkerStatus,
+} from './contract.ts';
 import { capacityOf } from './layout.ts';
 import { macBytes, type RegisteredInterface } from './registry.ts';
 import { type OpenPort, Topology, type TopologyEvents } from './topology.ts';
@@ -108,8 +116,14 @@ export class Emulator implements EmulatorControl {
     return this.#topology.links.get(name);
   }
 
-  async setLink(name: string, change: LinkChange): Promise<{ before: LinkStatus; after: LinkStatus }> {
-    return this.#topology.setLink(name, change);
+  setLinks(changes: readonly NamedLinkChange[]): Promise<ChangedLink[]> {
+    return this.#topology.setLinks(changes);
+  }
+
+  /** setLinks() with one change. */
+  async setLink(name: string, change: LinkChange): Promise<ChangedLink> {
+    const [changed] = await this.setLinks([{ name, ...change }]);
+    return changed!;
   }
 
   /** See Topology, as for all changes of the running lab below. */

@@ -24,20 +24,24 @@ import {
   RULE_FRAMES,
   ruleCounters,
 } from '../link/counters.ts';
+import { filterProblem } from '../link/filter.ts';
 import { DROP_REASONS, type DropReason, type LinkSettings } from '../link/settings.ts';
 import {
   type DirectionStatus,
   type Histogram,
   LabChangeError,
-  type LinkChange,
   type LinkStatus,
+  type NamedLinkChange,
 } from './contract.ts';
 
-type Side = 'forward' | 'reverse';
+const SIDES = ['forward', 'reverse'] as const;
+type Side = (typeof SIDES)[number];
 
 type Direction = {
   readonly index: number;
   readonly worker: number;
+  /** Of its frames, as in pcap. */
+  readonly linkType: number;
   readonly from: string;
   readonly to: string;
   readonly path: string;
@@ -68,16 +72,19 @@ export class LinkTable {
   }
 
   /**
-   * Adds a link. `readerOf` names the worker that reads an interface: it carries the direction that starts there.
-   * Throws LabChangeError: EEXIST, EBUSY (an interface is linked already), ENOSPC.
+   * Adds a link. The worker that reads an interface carries the direction that starts there. Throws LabChangeError:
+   * EEXIST, EBUSY (an interface is linked already), EINVAL (a filter does not fit the link type), ENOSPC.
    */
-  add(definition: LabLink, readerOf: (interfaceName: string) => number): void {
+  add(definition: LabLink, interfaceOf: (name: string) => { reader: number; linkType: number }): void {
     const { name, endpoints } = definition;
     if (this.#links.has(name)) throw new LabChangeError('EEXIST', `there is a link ${name} already`);
     for (const each of endpoints) {
       const other = this.at(each);
       if (other !== undefined)
         throw new LabChangeError('EBUSY', `link ${name}: ${each} is an end of link ${other}`);
+    }
+    for (const [i, side] of SIDES.entries()) {
+      checkFilters(`${name}/${side}`, definition[side], interfaceOf(endpoints[i]!).linkType);
     }
     if (this.#free.length < 2) {
       const room = this.#arena.capacity.directions / 2;
@@ -94,9 +101,11 @@ export class LinkTable {
       clearHistogram(this.#arena.f64, at);
       const delayError = (): Histogram => readHistogram(this.#arena.f64, at);
       const path = `${name}/${side}`;
+      const { reader, linkType } = interfaceOf(from);
       return {
         index,
-        worker: readerOf(from),
+        worker: reader,
+        linkType,
         from,
         to,
         path,
@@ -172,17 +181,39 @@ export class LinkTable {
     }));
   }
 
-  /** Takes over a change, and returns what the workers must be told. */
-  change(name: string, change: LinkChange): Told[] {
-    const link = this.#links.get(name)!;
-    return (['forward', 'reverse'] as const).flatMap((side) => {
-      const direction = link[side];
-      if (!change[side]) return [];
-      direction.settings = { ...direction.settings, ...change[side] };
-      const { worker, index, settings } = direction;
-      return [{ worker, command: { do: 'set', direction: index, settings } as const }];
-    });
+  /**
+   * What the workers must be told for changes to be in force, and what to call then. Throws LabChangeError: ENXIO,
+   * EINVAL (a filter does not fit the link type).
+   */
+  change(changes: readonly NamedLinkChange[]): { commands: Told[]; inForce: () => void } {
+    const settings = new Map<Direction, LinkSettings>();
+    for (const { name, ...change } of changes) {
+      const link = this.#links.get(name);
+      if (!link) throw new LabChangeError('ENXIO', `there is no link ${name}`);
+      for (const side of SIDES) {
+        const direction = link[side];
+        if (!change[side]) continue;
+        const changed = { ...(settings.get(direction) ?? direction.settings), ...change[side] };
+        checkFilters(direction.path, changed, direction.linkType);
+        settings.set(direction, changed);
+      }
+    }
+    return {
+      commands: [...settings].map(([{ worker, index }, changed]) => ({
+        worker,
+        command: { do: 'set', direction: index, settings: changed },
+      })),
+      inForce: () => {
+        for (const [direction, changed] of settings) direction.settings = changed;
+      },
+    };
   }
+}
+
+/** Throws LabChangeError: EINVAL. */
+function checkFilters(path: string, settings: LinkSettings, linkType: number): void {
+  const problem = filterProblem(settings, linkType);
+  if (problem !== undefined) throw new LabChangeError('EINVAL', `link ${path}: ${problem}`);
 }
 
 function linkStatus({ definition, forward, reverse }: Link): LinkStatus {

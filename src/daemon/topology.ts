@@ -12,8 +12,9 @@ import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../device/link-type.ts';
 import type { Command } from '../engine/commands.ts';
 import { INTERFACE_UP } from '../engine/counters.ts';
 import type { PlaneHost } from '../engine/host.ts';
+import { fitsMailbox } from '../engine/mailbox.ts';
 import type { Lab, LabInterface, LabLink } from '../lab/model.ts';
-import { LabChangeError, type LinkChange, type LinkStatus } from './contract.ts';
+import { type ChangedLink, LabChangeError, type LinkStatus, type NamedLinkChange } from './contract.ts';
 import { largestMtu } from './layout.ts';
 import { LinkTable, type Told } from './links.ts';
 import { type RegisteredInterface, Registry } from './registry.ts';
@@ -80,7 +81,7 @@ export class Topology {
       const shared = this.#lab.nodes
         .flatMap((node) => node.interfaces)
         .flatMap((each) => this.#register(each, ports?.get(each.name), readers.get(each.name)));
-      for (const link of this.#lab.links) this.links.add(link, (name) => this.#entry(name).reader);
+      for (const link of this.#lab.links) this.links.add(link, (name) => this.#entry(name));
       const wiring = this.#lab.links.flatMap(({ name }) => this.#wiring(name));
       await this.#tell((worker) => [...shared, ...commandsOf(wiring, worker)]);
     });
@@ -115,11 +116,11 @@ export class Topology {
     });
   }
 
-  /** Adds a link. Throws LabChangeError: EEXIST, ENXIO (no such interface), EBUSY (has a link already), ENOSPC. */
+  /** Adds a link. Throws LabChangeError: ENXIO (no such interface), and what LinkTable.add() throws. */
   addLink(definition: LabLink): Promise<void> {
     return this.#inTurn(async () => {
       for (const name of definition.endpoints) this.#entry(name);
-      this.links.add(definition, (name) => this.#entry(name).reader);
+      this.links.add(definition, (name) => this.#entry(name));
       const wiring = this.#wiring(definition.name);
       await this.#tell((worker) => commandsOf(wiring, worker));
     });
@@ -138,14 +139,19 @@ export class Topology {
     });
   }
 
-  /** Changes a link's settings; every worker has them when it returns. Throws LabChangeError: ENXIO. */
-  setLink(name: string, change: LinkChange): Promise<{ before: LinkStatus; after: LinkStatus }> {
+  /** See EmulatorControl. */
+  setLinks(changes: readonly NamedLinkChange[]): Promise<ChangedLink[]> {
     return this.#inTurn(async () => {
-      const before = this.links.get(name);
-      if (!before) throw new LabChangeError('ENXIO', `there is no link ${name}`);
-      const commands = this.links.change(name, change);
+      const names = changes.map(({ name }) => name);
+      const { commands, inForce } = this.links.change(changes);
+      const before = names.map((name) => this.links.get(name)!);
+      // What does not fit into one mail would come at several moments.
+      if (names.length > 1 && !fitsMailbox(commands.map(({ command }) => command))) {
+        throw new LabChangeError('ENOSPC', 'these are too many changes for one moment; change fewer links');
+      }
       await this.#tell((worker) => commandsOf(commands, worker));
-      return { before, after: this.links.get(name)! };
+      inForce();
+      return names.map((name, i) => ({ before: before[i]!, after: this.links.get(name)! }));
     });
   }
 

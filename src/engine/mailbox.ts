@@ -97,6 +97,11 @@ export function takeCommands(arena: Arena, worker: number, carryOut: (command: C
   Atomics.notify(arena.i32, ack);
 }
 
+/** Whether commands reach a worker in one mail, so that no frame comes in between. */
+export function fitsMailbox(commands: readonly Command[]): boolean {
+  return [...batches(commands)].length < 2;
+}
+
 /** JSON arrays of commands, none longer than a mailbox. */
 function* batches(commands: readonly Command[]): Generator<Uint8Array> {
   const room = MAILBOX_BYTES - 4 - 2;

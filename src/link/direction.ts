@@ -21,7 +21,7 @@ import {
   RULE_FRAMES,
   ruleCounters,
 } from './counters.ts';
-import { frameFilter } from './filter.ts';
+import { classFilters, frameFilter } from './filter.ts';
 import type { Random } from './random.ts';
 import { RuleChain } from './rule.ts';
 import type { DropReason, LinkSettings } from './settings.ts';
@@ -74,7 +74,8 @@ export class LinkDirection implements Stage {
         this.#rules.find((rule) => rule.match === match) ??
         new RuleChain(match, this.#stageContext, this.#link, this),
     );
-    this.#checkFilters(settings);
+    const { frames, linkType } = this.#context;
+    for (const filter of classFilters(settings)) frameFilter(filter, frames, linkType);
     for (let i = 0; i < MAX_RULES; i++) if (rules[i] !== this.#rules[i]) this.#resetRule(i);
     this.#rules = rules;
     for (const [i, rule] of settings.rules.entries()) rules[i]!.set(rule, i, nowNs);
@@ -140,14 +141,6 @@ export class LinkDirection implements Stage {
     if (isHeld) return;
     counters[dropCounter('pool')]!++;
     dropped(frame, frames.length[frame]!, 'pool');
-  }
-
-  #checkFilters({ queue, rules }: LinkSettings): void {
-    const { frames, linkType } = this.#context;
-    for (const each of [queue, ...rules.map(({ impair }) => impair.queue)]) {
-      if (each === undefined || !('classes' in each)) continue;
-      for (const { filter } of each.classes) frameFilter(filter, frames, linkType);
-    }
   }
 
   #resetRule(index: number): void {

@@ -3,6 +3,7 @@
  */
 import { compileFilter, FilterSyntaxError, linkTypeByNumber } from '../../vm/compiler/index.ts';
 import { runProgram } from '../../vm/run-program.ts';
+import type { LinkSettings } from './settings.ts';
 import type { FrameTable } from './stage.ts';
 import { UnitError } from './units.ts';
 
@@ -20,6 +21,28 @@ export function frameFilter(text: string, frames: FrameTable, linkType: number):
     const bytes = frames.length[frame]!;
     return runProgram(words, 0, length, frames.bytes, frames.offset(frame), bytes, bytes) !== 0;
   };
+}
+
+/** The filters of the classes that queues of these settings have. */
+export function classFilters({ queue, rules }: LinkSettings): string[] {
+  return [queue, ...rules.map(({ impair }) => impair.queue)].flatMap((each) =>
+    each !== undefined && 'classes' in each ? each.classes.map(({ filter }) => filter) : [],
+  );
+}
+
+/**
+ * What is wrong with the filters of settings for frames of a link type; undefined when nothing is. parseFilter() does
+ * not know the link type, so one that compiles for the other only has passed it.
+ */
+export function filterProblem(settings: LinkSettings, linkType: number): string | undefined {
+  for (const filter of [...settings.rules.map(({ match }) => match), ...classFilters(settings)]) {
+    const problem = filter === '' ? undefined : filterError(filter, linkType);
+    if (problem !== undefined) {
+      const { name } = linkTypeByNumber(linkType)!;
+      return `filter "${filter.slice(0, 80)}" does not fit its frames, which are ${name}: ${problem}`;
+    }
+  }
+  return undefined;
 }
 
 /** The text of a filter that can be compiled for one of the link types that links have. Throws UnitError. */

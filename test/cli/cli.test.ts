@@ -332,6 +332,25 @@ test('set shows before and after', async () => {
   expect(JSON.parse(cleared.out)).toMatchObject({ after: { forward: { settings: { delayNs: 0 } } } });
 });
 
+test('set takes several links, and changes none when one is not there', async () => {
+  const { linkState } = fixture.emulator;
+  linkState.push({ ...linkState[0]!, name: 'lan' });
+  const both = await taplab('set', 'wan', 'lan', 'loss', '2%', '--direction', 'forward');
+  expect(both.out).toBe(
+    'wan client:eth0 > server:eth0: clear → loss 2%\nlan client:eth0 > server:eth0: clear → loss 2%\n',
+  );
+  const refused = await taplab('set', 'wan', 'lam', 'loss 3%');
+  expect(refused).toMatchObject({ status: 1, out: '', err: expect.stringMatching(/link "lam".*"lan"/) });
+  const cleared = await taplab('set', 'wan', 'lan', 'clear', '--json');
+  expect(JSON.parse(cleared.out)).toMatchObject({
+    links: ['wan', 'lan'].map((name) => ({
+      before: { name, forward: { settings: { loss: 0.02 } } },
+      after: { name, forward: { settings: { loss: 0 } } },
+    })),
+  });
+  linkState.pop();
+});
+
 describe('dump', () => {
   const udp = Buffer.from(
     `0200000000020200000000010800450000200000400040110000c6120001c61200021f900035000c000061626364`,

@@ -12,6 +12,7 @@ import {
 import {
   type AttachOptions,
   BpfError,
+  type ChangedLink,
   type DescriptorHandle,
   type DescriptorStatus,
   type DirectionStatus,
@@ -19,8 +20,8 @@ import {
   type HeldBatch,
   type Histogram,
   type InterfaceStatus,
-  type LinkChange,
   type LinkStatus,
+  type NamedLinkChange,
   type NamedProgram,
   type Owner,
   type ReadOptions,
@@ -260,7 +261,7 @@ export class FakeEmulator implements EmulatorControl {
     timedTapsNs: 0,
   };
   readonly handles: Map<number, FakeDescriptor> = new Map();
-  /** Thrown by the next attach or setLink. */
+  /** Thrown by the next attach or setLinks. */
   failure: Error | undefined;
   #nextId = 1;
 
@@ -342,8 +343,12 @@ export class FakeEmulator implements EmulatorControl {
     return this.linkState.find((each) => each.name === name);
   }
 
-  async setLink(name: string, change: LinkChange): Promise<{ before: LinkStatus; after: LinkStatus }> {
+  async setLinks(changes: readonly NamedLinkChange[]): Promise<ChangedLink[]> {
     this.#mayFail();
+    return changes.map((change) => this.#setLink(change));
+  }
+
+  #setLink({ name, ...change }: NamedLinkChange): ChangedLink {
     const index = this.linkState.findIndex((each) => each.name === name);
     const before = this.linkState[index]!;
     const after: LinkStatus = {

@@ -247,6 +247,22 @@ describe('links', () => {
     expect(json.detail).toContain('did you mean "delay"');
     expect(fixture.emulator.link('wan')?.forward.settings.delayNs).toBe(0);
   });
+
+  test('change several at once, and say which cannot be', async () => {
+    const links = { wan: { forward: 'delay 1ms' } };
+    const { json } = await fixture.send<{ links: LinkChanged[] }>('PATCH', '/v1/links', { links });
+    expect(json.links.map(({ after }) => [after.name, after.forward.settings.delayNs])).toEqual([
+      ['wan', 1e6],
+    ]);
+    const wrong = { links: { wan: { reverse: { loss: '200%' } } } };
+    const refused = await fixture.send<Problem>('PATCH', '/v1/links', wrong);
+    expect(refused.json.errors?.map((each) => each.pointer)).toEqual(['#/links/wan/reverse/loss']);
+    const unknown = await fixture.send<Problem>('PATCH', '/v1/links', {
+      links: { ...links, van: links.wan },
+    });
+    expect([unknown.status, unknown.json.detail]).toEqual([404, expect.stringContaining('"van"')]);
+    expect((await fixture.send('PATCH', '/v1/links', { links: {} })).status).toBe(400);
+  });
 });
 
 describe('the lab', () => {
@@ -291,6 +307,7 @@ describe('descriptions', () => {
       'attach',
       'changeDescriptor',
       'changeLink',
+      'changeLinks',
       'detach',
       'flush',
       'getDescriptor',

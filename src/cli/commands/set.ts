@@ -1,25 +1,27 @@
-/** `taplab set`: changes what a link does to frames, while it runs. */
+/** `taplab set`: changes what links do to frames, while they run. */
 import { Command, Option } from 'commander';
-import { formatImpairment, ImpairmentError, parseImpairment } from '../../link/impairment.ts';
+import { NAME_PATTERN } from '../../lab/names.ts';
+import { IMPAIRMENT_WORDS, ImpairmentError, parseImpairment } from '../../link/impairment.ts';
 import { quote, tokens } from '../../link/words.ts';
 import { jsonOption } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { CliError, EXIT_USAGE } from '../errors.ts';
+import { changeLines } from '../link-change.ts';
 
 type SetOptions = { readonly direction?: 'forward' | 'reverse'; readonly json?: true };
 
 export function setCommand(context: Context): Command {
   return new Command('set')
-    .summary('change a link while it runs')
+    .summary('change links while they run')
     .description(
-      'Changes what a link does to the frames that arrive from now on: delay, jitter, distribution, loss, duplicate, reorder, corrupt, ber, rate, burst, peakrate, limit, queue, slot, mtu, carrier, and match for some frames only (docs/links.md). What is not named stays as it is; `clear` takes everything away.',
+      'Changes what links do to the frames that arrive from now on: delay, jitter, distribution, loss, duplicate, reorder, corrupt, ber, rate, burst, peakrate, limit, queue, slot, mtu, carrier, flap, and match for some frames only (docs/links.md). What is not named stays as it is; `clear` takes everything away. Several links change at one moment, all or none.',
     )
-    .argument('<link>', 'name of the link')
+    .argument('<link>', 'name of the link; names of more links may follow')
     .argument('<impairment...>', 'in the words of tc-netem(8)')
     .addOption(
       new Option('--direction <direction>', 'change one direction only').choices(['forward', 'reverse']),
     )
-    .addOption(jsonOption('print the link before and after as JSON'))
+    .addOption(jsonOption('print the link before and after as JSON; of several links, a list of these'))
     .addHelpText(
       'after',
       `
@@ -28,25 +30,40 @@ Examples:
   $ taplab set wan rate 10mbit --direction reverse
   $ taplab set wan 'loss gemodel 1% 10% queue fq_codel'
   $ taplab set wan 'match "udp port 53" loss 30%'
-  $ taplab set wan clear`,
+  $ taplab set wan clear
+  $ taplab set wan lan uplink 'carrier down'`,
     )
     .action(async (link: string, words: string[], { direction, json }: SetOptions) => {
       const { client, terminal } = context;
-      const text = impairmentText(words);
+      const more = otherLinks(words);
+      const links = [...new Set([link, ...more])];
+      const text = impairmentText(words.slice(more.length));
       checkImpairment(text);
       for (const { word, time } of bareTimes(text)) {
         terminal.say(
           `taplab: ${word} ${time} is taken as ${time}us, as tc(8) does; write ${time}ms for milliseconds`,
         );
       }
-      const { before, after } = await client.changeLink(link, { [direction ?? 'impair']: text });
-      if (json) return terminal.printJson({ before, after });
-      const directions = direction === undefined ? (['forward', 'reverse'] as const) : [direction];
-      for (const each of directions) {
-        const [was, is] = [before[each], after[each]].map(({ settings }) => formatImpairment(settings));
-        terminal.print(`${link} ${after[each].from} > ${after[each].to}: ${was} → ${is}`);
-      }
+      const change = { [direction ?? 'impair']: text };
+      const changed =
+        links.length === 1
+          ? [await client.changeLink(link, change)]
+          : await client.changeLinks(Object.fromEntries(links.map((name) => [name, change])));
+      if (json) return terminal.printJson(links.length === 1 ? changed[0]! : { links: changed });
+      const sides = direction === undefined ? (['forward', 'reverse'] as const) : [direction];
+      for (const each of changed) for (const line of changeLines(each, sides)) terminal.print(line);
     });
+}
+
+/**
+ * Names of links before the impairment, which begins with the first argument that starts with one of its words.
+ * Without such an argument nothing is a name: then what is there is a word misspelt.
+ */
+function otherLinks(words: readonly string[]): readonly string[] {
+  const starts = new Set([...IMPAIRMENT_WORDS.map(({ name }) => name), 'match', 'clear']);
+  const first = words.findIndex((word) => starts.has(word.trim().split(/[\s,]/)[0]!));
+  const names = words.slice(0, Math.max(0, first));
+  return names.every((name) => NAME_PATTERN.test(name)) ? names : [];
 }
 
 /** @throws CliError with the exit status of a usage error, when the words make no impairment */

@@ -1,14 +1,22 @@
 /** /v1/links: the links of the lab, and changing what they do to frames while they run. */
 import { z } from 'zod';
-import type { LinkChange, LinkStatus } from '../../daemon/contract.ts';
+import type { ChangedLink, LinkChange, LinkStatus } from '../../daemon/contract.ts';
 import { ImpairmentError, parseImpairment } from '../../link/impairment.ts';
 import type { LinkSettings } from '../../link/settings.ts';
 import { type App, type ControlContext, findLink, PROBLEMS } from '../context.ts';
 import { ProblemError, type ProblemItem, problemType } from '../problem.ts';
-import { type LinkChangeRequest, LinkChangeRequestSchema, NameParamsSchema } from '../schemas/requests.ts';
+import {
+  type LinkChangeRequest,
+  LinkChangeRequestSchema,
+  LinksChangeRequestSchema,
+  NameParamsSchema,
+} from '../schemas/requests.ts';
 import { LinkChangedSchema, LinkSchema } from '../schemas/resources.ts';
 
 const LinkListSchema: z.ZodType<{ links: LinkStatus[] }> = z.object({ links: z.array(LinkSchema) });
+const ChangedListSchema: z.ZodType<{ links: ChangedLink[] }> = z.object({
+  links: z.array(LinkChangedSchema),
+});
 
 export function linkRoutes(app: App, context: ControlContext): void {
   const { emulator, access } = context;
@@ -52,13 +60,36 @@ export function linkRoutes(app: App, context: ControlContext): void {
     async (request) => {
       const { name } = findLink(context, request.params.name);
       access.requireOperator(request.raw.socket, 'change links');
-      return emulator.setLink(name, linkChange(request.body));
+      const [changed] = await emulator.setLinks([{ name, ...linkChange(request.body, '#') }]);
+      return changed!;
+    },
+  );
+
+  app.patch(
+    '/v1/links',
+    {
+      schema: {
+        operationId: 'changeLinks',
+        summary: 'Changes several links at one moment, all or none. What is not named stays as it is.',
+        body: LinksChangeRequestSchema,
+        response: { 200: ChangedListSchema, ...PROBLEMS },
+      },
+    },
+    async (request) => {
+      const bodies = Object.entries(request.body.links);
+      for (const [name] of bodies) findLink(context, name);
+      access.requireOperator(request.raw.socket, 'change links');
+      const changes = bodies.map(([name, body]) => ({ name, ...linkChange(body, `#/links/${name}`) }));
+      return { links: await emulator.setLinks(changes) };
     },
   );
 }
 
-/** @throws ProblemError 400 with everything that is wrong in the impairments */
-function linkChange(body: LinkChangeRequest): LinkChange {
+/**
+ * @param base JSON pointer of the body
+ * @throws ProblemError 400 with everything that is wrong in the impairments
+ */
+function linkChange(body: LinkChangeRequest, base: string): LinkChange {
   const errors: ProblemItem[] = [];
   const parse = (member: keyof LinkChangeRequest): Partial<LinkSettings> => {
     const value = body[member];
@@ -68,7 +99,10 @@ function linkChange(body: LinkChangeRequest): LinkChange {
     } catch (error) {
       if (!(error instanceof ImpairmentError)) throw error;
       for (const { key, message } of error.problems) {
-        errors.push({ pointer: key === undefined ? `#/${member}` : `#/${member}/${key}`, detail: message });
+        errors.push({
+          pointer: [base, member, ...(key === undefined ? [] : [key])].join('/'),
+          detail: message,
+        });
       }
       return {};
     }

@@ -198,6 +198,15 @@ export const LinkChangeRequestSchema: z.ZodType<LinkChangeRequest> = z
   })
   .meta({ id: 'LinkChange' });
 
+export type LinksChangeRequest = { readonly links: Readonly<Record<string, LinkChangeRequest>> };
+
+export const LinksChangeRequestSchema: z.ZodType<LinksChangeRequest> = z.strictObject({
+  links: z
+    .record(z.string().min(1), LinkChangeRequestSchema)
+    .refine((links) => Object.keys(links).length > 0, 'nothing to change: name a link')
+    .describe('Changes by the name of the link.'),
+});
+
 export type NameParams = { readonly name: string };
 export const NameParamsSchema: z.ZodType<NameParams> = z.object({ name: z.string().min(1) });
 

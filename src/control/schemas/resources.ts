@@ -7,6 +7,7 @@ import { DIRECTIONS, type Direction, TIMESTAMPS, type Timestamp } from '../../bp
 import { CAPTURE_FORMATS } from '../../capture/formats.ts';
 import type { SubscriberStatus } from '../../capture/subscriber.ts';
 import type {
+  ChangedLink,
   Counters,
   DescriptorStatus,
   DirectionStatus,
@@ -172,7 +173,7 @@ export const DescriptorSchema: z.ZodType<DescriptorResource> = z
   })
   .meta({ id: 'Descriptor' });
 
-export type LinkChanged = { readonly before: LinkStatus; readonly after: LinkStatus };
+export type LinkChanged = ChangedLink;
 
 export const LinkChangedSchema: z.ZodType<LinkChanged> = z
   .object({ before: LinkSchema, after: LinkSchema })
