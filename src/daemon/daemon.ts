@@ -26,6 +26,8 @@ export type DaemonOptions = {
   readonly metrics: string;
   /** Whether to go on with links and descriptors as the last run of the lab had them. */
   readonly resume?: boolean;
+  /** The lab ends with the process that started this one: nothing is kept for a later run. */
+  readonly ephemeral?: boolean;
   /** Overrides the lab file's number of data-plane threads. */
   readonly workers?: number;
   readonly logLevel: string;
@@ -108,9 +110,9 @@ async function serve(
   stop: Stop,
 ): Promise<void> {
   const { emulator, captures } = run;
-  const resume = new ResumeFile(emulator, log);
-  if (options.resume) await resume.restore();
-  resume.save();
+  const resume = options.ephemeral ? undefined : new ResumeFile(emulator, log);
+  if (options.resume) await resume?.restore();
+  resume?.save();
   const metrics = createMetrics(emulator);
   let reloading: Promise<unknown> = Promise.resolve();
   const reload = (): Promise<string[]> => {
@@ -137,9 +139,9 @@ async function serve(
     logger: log,
     ...(options.groups && { groups: options.groups }),
     ...(options.limits && { limits: options.limits }),
-    onShutdown: () => stop.request('asked over the control socket'),
+    onShutdown: () => stop.request('asked over the control socket', true),
     onReload: reload,
-    onChange: (isEphemeral) => resume.save(isEphemeral),
+    onChange: (isEphemeral) => resume?.save(isEphemeral),
   });
   const listener = await serveMetrics(metrics, options.metrics, manager.sockets.metrics);
   try {
@@ -161,6 +163,7 @@ async function serve(
         reload().catch((error: unknown) => log.error({ err: error }, 'lab file not reloaded'));
       };
       await stop.requested;
+      if (stop.forGood) resume?.remove();
       // Nobody may join any more, and the devices are given back while the data plane can let go of them.
       await joins.close();
       // Before the server closes, so that streams are read to their ends.
@@ -178,11 +181,13 @@ async function serve(
 class Stop {
   readonly requested: Promise<void>;
   failed = false;
+  /** Somebody wants the lab to be over; SIGTERM is what service managers also send to start it anew. */
+  forGood = false;
   /** What SIGHUP does, once there is something to do. */
   onHangup: () => void = () => undefined;
   readonly #controller = new AbortController();
   readonly #log: Logger;
-  readonly #onSignal = (name: NodeJS.Signals): void => this.request(`signal ${name}`);
+  readonly #onSignal = (name: NodeJS.Signals): void => this.request(`signal ${name}`, name === 'SIGINT');
   /** On a terminal it says that the terminal is gone. */
   readonly #onSighup = (): void => (process.stdin.isTTY ? this.request('signal SIGHUP') : this.onHangup());
   readonly #onUncaught = (error: Error): void => this.fail(error);
@@ -202,8 +207,9 @@ class Stop {
     return this.#controller.signal;
   }
 
-  request(reason: string): void {
+  request(reason: string, forGood = false): void {
     if (this.signal.aborted) return;
+    this.forGood = forGood;
     this.#log.info({ reason }, 'taking the lab down');
     this.#controller.abort(new Error(reason));
   }

@@ -3,7 +3,8 @@
  * that were attached over the control socket. The lab itself is what its file says.
  *
  * DIRECTORY/LAB.resume, replaced as a whole after each change, before the change is answered. Writer: the process that
- * has claimed the lab. It stays when the process ends, however that ends, and a run without --resume begins a new one.
+ * has claimed the lab. It stays when the process is killed, fails or gets SIGTERM, and goes with `taplab down` and
+ * Ctrl-C. A run without --resume begins a new one.
  */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -73,6 +74,11 @@ export class ResumeFile {
       rmSync(temporary, { force: true });
       this.#log.error({ err: error }, 'what is to be resumed could not be saved');
     }
+  }
+
+  /** Leaves nothing to be resumed. */
+  remove(): void {
+    rmSync(this.#path, { force: true });
   }
 
   /**

@@ -142,6 +142,7 @@ async function runHere(context: Context, labFile: string, options: UpOptions): P
       metrics,
       logLevel,
       stop: stop.signal,
+      ...(options.untilStdinCloses && { ephemeral: true }),
       ...(options.resume && { resume: true }),
       ...(workers === undefined ? {} : { workers }),
       groups: { group, readGroup },
