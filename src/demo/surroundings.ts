@@ -13,18 +13,6 @@ export const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 const INSIDE = 'TAPLAB_DEMO_INSIDE';
 const UNSHARE = ['-Urnm', '--'];
 
-/** What a lab on kernel devices needs, by the names of doctor's checks. */
-const NEEDED = [
-  'system',
-  'koffi',
-  '/dev/net/tun',
-  'tap device',
-  'iproute2',
-  'rights',
-  'network namespaces',
-  'state directory',
-];
-
 /** Whether this is the demo inside a user namespace. Its stdin closes when the demo outside ends. */
 export function isInside(): boolean {
   return process.env[INSIDE] !== undefined;
@@ -36,9 +24,8 @@ export async function obstacle(): Promise<Check | undefined> {
     // A new network namespace has its loopback device down, and metrics are served on it.
     spawnSync('ip', ['link', 'set', 'lo', 'up']);
   }
-  const checks = await diagnose();
-  // Not `fail` alone: what works in a user namespace only is a warning.
-  return checks.find(({ name, status }) => status !== 'ok' && NEEDED.includes(name));
+  const checks = await diagnose({ purpose: 'up' });
+  return checks.find(({ blocks }) => blocks.includes('up'));
 }
 
 /** Whether a user namespace could help that has not been tried yet. */

@@ -22,6 +22,7 @@ import {
   processStartTime,
   readState,
   StateError,
+  stateAdvice,
   stateDirectory,
 } from './state.ts';
 
@@ -146,7 +147,8 @@ function writeState(path: string, state: LabState): void {
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw new StateError(`write ${path}: ${(error as NodeJS.ErrnoException).code}; is the disk full?`, error);
+    const { code } = error as NodeJS.ErrnoException;
+    throw new StateError(`write ${path}: ${code}; ${stateAdvice(code)}`, error);
   }
 }
 

@@ -1,12 +1,29 @@
 /**
- * What this system allows, for `taplab doctor`: each thing that a lab on kernel devices needs is tried, and what is
- * missing comes with what to do about it. Leaves nothing behind. Labs on memory and pcap devices need only Node.
+ * What this system allows, for `taplab doctor`: each thing that labs need is tried, and what is missing comes with what
+ * to do about it, and with what it is needed for. Leaves nothing behind. Labs on memory and pcap devices need only Node.
  *
  * Everything that needs native code is imported inside its check, so that a system where it cannot be loaded gets an
  * answer too.
  */
-import { readFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { runTool } from '../sys/tool.ts';
+import {
+  CAP_NET_ADMIN,
+  CAP_SYS_ADMIN,
+  confinement,
+  isInContainer,
+  isRootReadOnly,
+  missingCapability,
+} from './confinement.ts';
+import { checkSocket } from './sockets-check.ts';
+
+/**
+ * `up`: a lab whose nodes taplab makes. `up-joined`: one whose nodes all join, so that it makes nothing. `join`: being
+ * a node that joins.
+ */
+export const PURPOSES = ['up', 'up-joined', 'join'] as const;
+export type Purpose = (typeof PURPOSES)[number];
 
 export type Check = {
   readonly name: string;
@@ -14,45 +31,77 @@ export type Check = {
   readonly status: 'ok' | 'warn' | 'fail';
   readonly detail: string;
   readonly advice?: string;
+  /** What depends on it. */
+  readonly neededFor: readonly Purpose[];
+  /** What does not work here because of it, in this process as it was started. */
+  readonly blocks: readonly Purpose[];
 };
 
-type Result = Omit<Check, 'name'>;
+/** What a check found. Everything that needs it is blocked when it failed, and nothing else unless `blocks` says so. */
+type Result = Omit<Check, 'name' | 'neededFor' | 'blocks'> & { readonly blocks?: readonly Purpose[] };
+
+type Probe = readonly [
+  name: string,
+  neededFor: readonly Purpose[],
+  check: (controlSocket: string) => Result | Promise<Result>,
+];
 
 const MIN_NODE = [20, 19] as const;
-const CAP_NET_ADMIN = 12;
-const CAP_SYS_ADMIN = 21;
 const TUNGETFEATURES = 0x800454cf;
 const SIZEOF_INT = 4;
 const UNSHARE_ADVICE = 'start taplab with `unshare -Urnm taplab ...`, or as root';
+const TUN_ADVICE = 'in compose `devices: ["/dev/net/tun"]`, or `docker run --device /dev/net/tun`';
 const MEMORY_ADVICE = 'labs with `device: memory` work without it';
 
-const CHECKS: readonly (readonly [string, () => Result | Promise<Result>])[] = [
-  ['system', checkSystem],
-  ['node', checkNode],
-  ['koffi', checkKoffi],
-  ['/dev/net/tun', checkTun],
-  ['tap device', checkTap],
-  ['iproute2', checkIproute],
-  ['rights', checkRights],
-  ['network namespaces', checkNamespaces],
-  ['state directory', checkStateDirectory],
-  ['labs', checkLabs],
-  ['tuntap2', checkTuntap2],
+const DEVICES: readonly Purpose[] = ['up', 'join'];
+
+const PROBES: readonly Probe[] = [
+  ['system', PURPOSES, checkSystem],
+  ['node', PURPOSES, checkNode],
+  ['koffi', PURPOSES, checkKoffi],
+  ['/dev/net/tun', DEVICES, checkTun],
+  ['tap device', DEVICES, checkTap],
+  ['iproute2', DEVICES, checkIproute],
+  ['CAP_NET_ADMIN', DEVICES, () => checkCapability('NET_ADMIN', CAP_NET_ADMIN, DEVICES)],
+  ['CAP_SYS_ADMIN', ['up'], () => checkCapability('SYS_ADMIN', CAP_SYS_ADMIN, ['up'])],
+  ['network namespaces', ['up'], checkNamespaces],
+  ['confinement', PURPOSES, checkConfinement],
+  ['state directory', ['up', 'up-joined'], checkStateDirectory],
+  ['control socket', ['join'], (path) => checkJoinable(path, false)],
+  ['join socket', ['join'], (path) => checkJoinable(path, true)],
+  ['labs', [], checkLabs],
+  ['tuntap2', [], checkTuntap2],
 ];
 
-/** Runs every check. Never throws: a check that breaks is one that failed. */
-export async function diagnose(): Promise<Check[]> {
+/**
+ * Runs every check, or those for one purpose. Never throws: a check that breaks is one that failed.
+ *
+ * @param controlSocket that of the lab to join; the default one unless given
+ */
+export async function diagnose(
+  options: { readonly purpose?: Purpose | undefined; readonly controlSocket?: string } = {},
+): Promise<Check[]> {
+  const { purpose } = options;
+  const controlSocket = options.controlSocket ?? (await import('./state.ts')).defaultSocketPath();
+  const probes = PROBES.filter(([, neededFor]) => purpose === undefined || neededFor.includes(purpose));
   const checks: Check[] = [];
-  for (const [name, check] of CHECKS) {
-    try {
-      checks.push({ name, ...(await check()) });
-    } catch (error) {
-      const [detail, ...advice] = messageOf(error).split('; ');
-      const hint = advice.length > 0 ? { advice: advice.join('; ') } : {};
-      checks.push({ name, status: 'fail', detail: detail ?? '', ...hint });
-    }
+  for (const [name, neededFor, probe] of probes) {
+    const result = await resultOf(() => probe(controlSocket));
+    const blocks = result.blocks ?? (result.status === 'fail' ? neededFor : []);
+    const isFatal = purpose !== undefined && blocks.includes(purpose);
+    checks.push({ name, ...result, ...(isFatal && { status: 'fail' }), neededFor, blocks });
   }
   return checks;
+}
+
+async function resultOf(check: () => Result | Promise<Result>): Promise<Result> {
+  try {
+    return await check();
+  } catch (error) {
+    const [detail, ...advice] = messageOf(error).split('; ');
+    const hint = advice.length > 0 ? { advice: advice.join('; ') } : {};
+    return { status: 'fail', detail: detail ?? '', ...hint };
+  }
 }
 
 function messageOf(error: unknown): string {
@@ -90,10 +139,16 @@ async function checkKoffi(): Promise<Result> {
 }
 
 async function checkTun(): Promise<Result> {
-  const { check, close, errno, ioctl, open, O_CLOEXEC, O_RDWR } = await import('../sys/libc.ts');
+  const { check, close, errno, errnoName, ioctl, open, O_CLOEXEC, O_RDWR, SystemError } = await import(
+    '../sys/libc.ts'
+  );
   const { deviceAdvice } = await import('../device/tap.ts');
   const fd = open('/dev/net/tun', O_RDWR | O_CLOEXEC);
-  if (fd === -1) check(fd, 'open', '/dev/net/tun', deviceAdvice(errno()));
+  if (fd === -1) {
+    const why = errno();
+    const isWithheld = isInContainer() && ['ENOENT', 'EPERM'].includes(errnoName(why));
+    throw new SystemError('open', '/dev/net/tun', why, isWithheld ? TUN_ADVICE : deviceAdvice(why));
+  }
   try {
     // Any file can be opened; what this asks, only the TUN driver answers.
     const isTun = ioctl(fd, TUNGETFEATURES, new Uint8Array(SIZEOF_INT)) !== -1;
@@ -113,7 +168,7 @@ async function checkTap(): Promise<Result> {
     return { status: 'ok', detail: 'can be made' };
   } catch (error) {
     if (error instanceof SystemError && error.code === 'EPERM' && (await allowsUserNamespaces())) {
-      return { status: 'warn', detail: 'can be made inside a user namespace only', advice: UNSHARE_ADVICE };
+      return inUserNamespaceOnly('can be made inside a user namespace only', DEVICES);
     }
     throw error;
   }
@@ -140,31 +195,39 @@ async function checkIproute(): Promise<Result> {
   };
 }
 
-/** The effective capabilities of this process as bits; undefined where /proc is missing. */
-function effectiveCapabilities(): bigint | undefined {
-  try {
-    const match = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'));
-    return match === null ? undefined : BigInt(`0x${match[1]}`);
-  } catch {
-    return undefined;
-  }
+async function checkCapability(name: string, bit: number, neededFor: readonly Purpose[]): Promise<Result> {
+  const found = confinement();
+  if (found === undefined)
+    return { status: 'warn', detail: '/proc/self/status cannot be read', advice: 'mount /proc' };
+  const missing = missingCapability(found, bit, name);
+  if (missing === undefined) return { status: 'ok', detail: 'effective' };
+  if (!isInContainer() && (await allowsUserNamespaces()))
+    return inUserNamespaceOnly(missing.detail, neededFor);
+  return { status: 'fail', detail: missing.detail, advice: `${missing.advice}; ${MEMORY_ADVICE}` };
 }
 
-async function checkRights(): Promise<Result> {
-  const capabilities = effectiveCapabilities();
-  if (capabilities === undefined) return { status: 'warn', detail: '/proc/self/status cannot be read' };
-  const has = (bit: number): boolean => ((capabilities >> BigInt(bit)) & 1n) === 1n;
-  const missing: string[] = [];
-  if (!has(CAP_NET_ADMIN)) missing.push('CAP_NET_ADMIN (devices)');
-  if (!has(CAP_SYS_ADMIN)) missing.push('CAP_SYS_ADMIN (namespaces)');
-  if (missing.length === 0) return { status: 'ok', detail: 'CAP_NET_ADMIN and CAP_SYS_ADMIN' };
-  const detail = `missing ${missing.join(' and ')}`;
-  if (await allowsUserNamespaces()) return { status: 'warn', detail, advice: UNSHARE_ADVICE };
+/** A warning: nothing has to be installed or allowed, but as it was started it does not work. */
+function inUserNamespaceOnly(detail: string, blocks: readonly Purpose[]): Result {
+  return { status: 'warn', detail, advice: UNSHARE_ADVICE, blocks };
+}
+
+/** None of it is in the way of anything; it is what to know when something else is. */
+function checkConfinement(): Result {
+  const found = confinement();
+  const seccomp = ['off', 'strict', 'a filter'][found?.seccomp ?? 0];
+  const root = { true: 'read-only', false: 'writable' }[String(isRootReadOnly())] ?? 'unknown';
   return {
-    status: 'fail',
-    detail,
-    advice: `run as root, in a container with --cap-add, or under \`unshare -Urnm\`; ${MEMORY_ADVICE}`,
+    status: 'ok',
+    detail: `no-new-privileges ${found?.noNewPrivileges ? 'on' : 'off'}, seccomp ${seccomp}, root file system ${root}`,
   };
+}
+
+async function checkJoinable(controlSocket: string, isForJoin: boolean): Promise<Result> {
+  const { joinSocketPath } = await import('./state.ts');
+  const path = isForJoin ? joinSocketPath(controlSocket) : controlSocket;
+  const { isReachable, ...found } = await checkSocket(path, isForJoin);
+  // Where no lab is up nothing is wrong; there is none to join.
+  return { status: 'ok', ...found, blocks: isReachable ? [] : ['join'] };
 }
 
 async function checkNamespaces(): Promise<Result> {
@@ -173,16 +236,29 @@ async function checkNamespaces(): Promise<Result> {
     return { status: 'ok', detail: 'can be made' };
   } catch (error) {
     if (await allowsUserNamespaces()) {
-      return { status: 'warn', detail: 'can be made inside a user namespace only', advice: UNSHARE_ADVICE };
+      return inUserNamespaceOnly('can be made inside a user namespace only', ['up']);
     }
-    const advice = `run as root; for users, the system has to allow user namespaces; ${MEMORY_ADVICE}`;
+    const advice = isInContainer()
+      ? `\`docker run --cap-add SYS_ADMIN --security-opt apparmor=unconfined\`, or let the nodes join (\`join: true\`), which needs none of it`
+      : `run as root; for users, the system has to allow user namespaces; ${MEMORY_ADVICE}`;
     return { status: 'fail', detail: messageOf(error).trim(), advice };
   }
 }
 
 async function checkStateDirectory(): Promise<Result> {
-  const { ensureStateDirectory } = await import('./state.ts');
-  return { status: 'ok', detail: ensureStateDirectory() };
+  const { ensureStateDirectory, stateAdvice } = await import('./state.ts');
+  const directory = ensureStateDirectory();
+  const file = join(directory, `.doctor.${process.pid}.tmp`);
+  try {
+    writeFileSync(file, 'x'.repeat(4096));
+    return { status: 'ok', detail: `${directory} is writable` };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const detail = `${directory} cannot be written to: ${code}`;
+    return { status: 'fail', detail, advice: stateAdvice(code) };
+  } finally {
+    rmSync(file, { force: true });
+  }
 }
 
 async function checkLabs(): Promise<Result> {

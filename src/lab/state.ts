@@ -89,12 +89,19 @@ export function ensureStateDirectory(directory: string = stateDirectory()): stri
   } catch (error) {
     if (error instanceof StateError) throw error;
     const { code } = error as NodeJS.ErrnoException;
-    throw new StateError(
-      `make state directory ${directory}: ${code}; run as root, or name another with TAPLAB_STATE_DIRECTORY`,
-      error,
-    );
+    throw new StateError(`make state directory ${directory}: ${code}; ${stateAdvice(code)}`, error);
   }
   return directory;
+}
+
+/** What to do when the state directory cannot be made or written to, by errno name. */
+export function stateAdvice(code: string | undefined): string {
+  const another = 'or name another with TAPLAB_STATE_DIRECTORY';
+  if (code === 'ENOSPC' || code === 'EDQUOT') return `make room on that file system, ${another}`;
+  // A folder that cannot be made on a read-only file system: mkdir(2) of its parents ends with ENOENT.
+  if (code !== 'EROFS' && code !== 'ENOENT') return `run as root, ${another}`;
+  const tmpfs = '`docker run --tmpfs /run/taplab:mode=0755`, in compose `tmpfs: ["/run/taplab:mode=0755"]`';
+  return `that file system is read-only; in a container give it a volume or a tmpfs (${tmpfs}), ${another}`;
 }
 
 /** Field 22 of /proc/PID/stat, or undefined when there is no such process. */

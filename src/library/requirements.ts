@@ -10,21 +10,9 @@ export type Requirements = {
   readonly missing: readonly Check[];
 };
 
-/** The checks of `taplab doctor` that decide. A warning counts: it works somewhere else, as under unshare(1). */
-const NEEDED: ReadonlySet<string> = new Set([
-  'system',
-  'koffi',
-  '/dev/net/tun',
-  'tap device',
-  'iproute2',
-  'rights',
-  'network namespaces',
-  'state directory',
-]);
-
 /** Tries what a lab needs, and leaves nothing behind. Takes about 100 ms. */
 export async function requirements(): Promise<Requirements> {
-  const missing = (await diagnose()).filter(({ name, status }) => NEEDED.has(name) && status !== 'ok');
+  const missing = (await diagnose({ purpose: 'up' })).filter(({ blocks }) => blocks.includes('up'));
   if (missing.length === 0) return { met: true, missing };
   const [first] = missing;
   const advice = missing.find((check) => check.advice !== undefined)?.advice;

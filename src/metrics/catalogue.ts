@@ -208,7 +208,7 @@ const INTERFACES: Family = family(
     },
     {
       name: 'taplab_interface_up',
-      help: '1 while the device works, 0 once it is gone.',
+      help: '1 while the device works, 0 once it is gone, and until its node has joined.',
       value: ({ up }) => (up ? 1 : 0),
     },
     {

@@ -121,7 +121,7 @@ describe.skipIf(image === '')('the compose lab in trouble', () => {
     await lab.compose(['start', 'emulator']);
     await eventually(async () => {
       const { stdout, stderr } = await lab.compose(['logs', '--no-color', 'emulator']);
-      return /write \/run\/taplab\/compose\.json: ENOSPC; is the disk full\?/.test(stdout + stderr);
+      return /write \/run\/taplab\/compose\.json: ENOSPC; make room/.test(stdout + stderr);
     }, RESTART_MS);
     const free = ['rm', '-f', '/run/taplab/filler', '/run/taplab/more', '/run/taplab/icmp.pcapng'];
     await lab.exec('client', free, { user: '1000:1000' });

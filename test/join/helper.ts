@@ -1,8 +1,10 @@
 /** Labs whose nodes join: the emulator as a process without any privilege, the nodes as namespaces of their own. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { ControlClient } from '../../src/control/client.ts';
 import { cli, eventually, uniqueLabName } from '../helpers/real.ts';
 
@@ -90,6 +92,16 @@ export class JoinedLab {
   /** Whether an interface is up, as the emulator sees it. */
   async isUp(name: string): Promise<boolean> {
     return (await this.client.interface(name)).up;
+  }
+
+  /** What the metrics say of an interface. */
+  async upMetric(name: string): Promise<number> {
+    const metrics = await new Promise<string>((resolve, reject) => {
+      get({ socketPath: this.socket, path: '/metrics' }, (response) =>
+        text(response).then(resolve, reject),
+      ).on('error', reject);
+    });
+    return Number(new RegExp(`^taplab_interface_up\\{interface="${name}"\\} (\\d)$`, 'm').exec(metrics)?.[1]);
   }
 
   async close(): Promise<void> {

@@ -17,8 +17,12 @@ describe.skipIf(isMissing('namespaces', 'tun', 'ping'))('nodes that join', { tim
     expect(await lab.isUp('a:eth0')).toBe(false);
     const { stdout } = await taplab(['ps', '--socket', lab.socket]);
     expect(stdout).toMatch(/a:eth0 .*waiting for join/);
+    const stats = await taplab(['stats', '--interval', '50', '--socket', lab.socket]);
+    expect(stats.stdout).toMatch(/a:eth0 .*waiting for join/);
+    expect(await lab.upMetric('a:eth0')).toBe(0);
     const nodes = [lab.join('a'), lab.join('b')];
     await eventually(async () => (await lab.isUp('a:eth0')) && (await lab.isUp('b:eth0')));
+    expect(await lab.upMetric('a:eth0')).toBe(1);
     expect(ping()).toContain('1 received');
     const address = lab.run('a', 'ip', 'address', 'show', 'eth0');
     expect(address).toContain('mtu 1400');
@@ -36,6 +40,7 @@ describe.skipIf(isMissing('namespaces', 'tun', 'ping'))('nodes that join', { tim
     }
     expect(lab.run('a', 'ip', 'link')).not.toContain('eth0');
     expect(await lab.isUp('a:eth0')).toBe(false);
+    expect(await lab.upMetric('a:eth0')).toBe(0);
     emulator.child.kill('SIGTERM');
     expect(await ended(emulator.child)).toBe(0);
     expect(emulator.text).not.toContain('"level":50');

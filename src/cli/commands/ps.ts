@@ -6,6 +6,7 @@ import { formatImpairment } from '../../link/impairment.ts';
 import { jsonOption } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { count, duration, plural } from '../format.ts';
+import { interfaceState } from '../interface-state.ts';
 import { type Cell, numbers, table, texts } from '../table.ts';
 import { type Terminal, visible } from '../terminal.ts';
 
@@ -47,7 +48,6 @@ function printInterfaces(terminal: Terminal, lab: LabResource, interfaces: reado
   const namespaces = new Map(
     lab.nodes.flatMap((node) => node.interfaces.map((name) => [name, node.namespace])),
   );
-  const joins = new Set(lab.nodes.flatMap((node) => (node.join ? node.interfaces : [])));
   const rows = interfaces.map((each): Cell[] => [
     each.name,
     namespaces.get(each.name) ?? '-',
@@ -55,7 +55,7 @@ function printInterfaces(terminal: Terminal, lab: LabResource, interfaces: reado
     String(each.mtu),
     each.mac,
     each.addresses.join(' ') || '-',
-    state(each, joins),
+    interfaceState(each, lab.nodes),
   ]);
   const columns = [
     ...texts('INTERFACE', 'NAMESPACE', 'KIND'),
@@ -63,11 +63,6 @@ function printInterfaces(terminal: Terminal, lab: LabResource, interfaces: reado
     ...texts('MAC', 'ADDRESSES', 'STATE'),
   ];
   printTable(terminal, table(terminal, columns, rows));
-}
-
-function state({ name, up }: InterfaceStatus, joins: ReadonlySet<string>): Cell {
-  if (up) return { text: 'up', color: 'green' };
-  return joins.has(name) ? { text: 'waiting for join', color: 'yellow' } : { text: 'down', color: 'red' };
 }
 
 function printLinks(terminal: Terminal, links: readonly LinkStatus[]): void {

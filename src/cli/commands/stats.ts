@@ -1,16 +1,18 @@
 /** `taplab stats`: counters, and the rates at which they grow. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
-import type { DescriptorResource } from '../../control/schemas/resources.ts';
+import type { DescriptorResource, LabResource } from '../../control/schemas/resources.ts';
 import type { Counters, DirectionStatus, InterfaceStatus, LinkStatus } from '../../daemon/contract.ts';
 import { jsonOption, wholeNumber } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { count, si } from '../format.ts';
+import { interfaceState } from '../interface-state.ts';
 import { type Cell, numbers, table, texts } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 
 type Sample = {
   readonly time: string;
+  readonly nodes: LabResource['nodes'];
   readonly interfaces: readonly InterfaceStatus[];
   readonly links: readonly LinkStatus[];
   readonly descriptors: readonly DescriptorResource[];
@@ -56,12 +58,13 @@ async function printTables(context: Context, { watch, interval }: StatsOptions):
 }
 
 async function sample({ client }: Context): Promise<Sample> {
-  const [interfaces, links, descriptors] = await Promise.all([
+  const [{ nodes }, interfaces, links, descriptors] = await Promise.all([
+    client.lab(),
     client.interfaces(),
     client.links(),
     client.descriptors(),
   ]);
-  return { time: new Date().toISOString(), interfaces, links, descriptors };
+  return { time: new Date().toISOString(), nodes, interfaces, links, descriptors };
 }
 
 /** How fast counters grew between two samples. A counter that was reset counts from zero. */
@@ -101,11 +104,13 @@ function interfaceTable(terminal: Terminal, rates: Rates, before: Sample, now: S
       ...rates.of(earlier?.receive, each.receive),
       count(each.transmit.frames),
       ...rates.of(earlier?.transmit, each.transmit),
+      interfaceState(each, now.nodes),
     ];
   });
   const columns = [
     ...texts('INTERFACE'),
     ...numbers('RECEIVED', 'RATE', 'THROUGHPUT', 'TRANSMITTED', 'RATE', 'THROUGHPUT'),
+    ...texts('STATE'),
   ];
   return table(terminal, columns, rows);
 }
