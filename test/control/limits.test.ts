@@ -119,14 +119,16 @@ describe('connections', () => {
     await start({});
     const attempts = Array.from({ length: 3000 }, () => connect().catch(() => 'closed'));
     // Those that are closed without a word get no data: they end when the test closes them.
-    await expect.poll(() => Promise.race([attempts[0], 'waiting'])).toMatch(/HTTP|closed/);
+    await expect
+      .poll(() => Promise.race([attempts[0], 'waiting']), { timeout: 20_000 })
+      .toMatch(/HTTP|closed/);
     for (const socket of sockets.splice(0)) socket.destroy();
     const client = new ControlClient(fixture.socketPath);
     await expect
-      .poll(() => client.lab().catch(() => undefined), { timeout: 5000 })
+      .poll(() => client.lab().catch(() => undefined), { timeout: 20_000 })
       .toMatchObject({ name: 'fake' });
     client.close();
-  });
+  }, 60_000);
 
   test("what the server says to a client that was refused reaches taplab's own", async () => {
     await start({ connections: 0 });
