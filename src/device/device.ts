@@ -22,6 +22,8 @@ export interface Device {
    * byte, is not part of its length, and may say that the frame is a super-frame.
    */
   readonly offload: boolean;
+  /** Has the node see that the cable is plugged in, or not; only there where devices have such a carrier. */
+  setCarrier?(hasCarrier: boolean): void;
   /** Reads one frame to `offset` in the arena. Returns its length, NO_FRAME or GONE. */
   read(offset: number, capacity: number): number;
   /** Writes one frame. Returns its length, GONE, NO_CARRIER or REFUSED. */

@@ -8,6 +8,7 @@ import type { Arena } from '../arena/arena.ts';
 import { VNET_HEADER } from '../offload/virtio-net.ts';
 import { addressOf, errno, read, write, writev } from '../sys/libc.ts';
 import { type Device, GONE, NO_CARRIER, NO_FRAME, REFUSED } from './device.ts';
+import { setCarrier } from './tap.ts';
 
 const { EAGAIN, EBADF, EINTR, EIO } = constants.errno;
 /** The device behind the file was deleted. */
@@ -29,6 +30,10 @@ export class FdDevice implements Device {
     this.offload = offload;
     this.#header = offload ? VNET_HEADER : 0;
     this.#base = addressOf(arena.u8);
+  }
+
+  setCarrier(hasCarrier: boolean): void {
+    setCarrier(this.fd, hasCarrier);
   }
 
   read(offset: number, capacity: number): number {

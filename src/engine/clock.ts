@@ -4,6 +4,8 @@
 import type { Stamp } from '../bpf/buffers.ts';
 
 export interface Clock {
+  /** Whether time passes only when there is something to do: then nothing may ask for it to pass for ever. */
+  readonly isVirtual: boolean;
   /** Monotonic time in nanoseconds from any start; a float64 holds it exactly for 104 days and to 1 ns after. */
   nowNs(): number;
   /** Time of day and time since the system started, at a monotonic time, written into `stamp`. */
@@ -17,6 +19,7 @@ const RESYNC_NS = 1e9;
 
 /** Real time. `performance.now()` has the resolution of clock_gettime(2) and allocates nothing. */
 export class SystemClock implements Clock {
+  readonly isVirtual = false;
   #syncedNs = Number.NEGATIVE_INFINITY;
   /** Time of day when it was last looked at; CLOCK_MONOTONIC when this thread's own clock was 0. */
   readonly #base: Stamp;
@@ -47,6 +50,7 @@ const EPOCH: Stamp = { seconds: 0, nanoseconds: 0, uptimeSeconds: 0, uptimeNanos
 
 /** Time that passes only when it is told to. Starts at the epoch, so that captures are the same in every run. */
 export class VirtualClock implements Clock {
+  readonly isVirtual = true;
   #nowNs = 0;
 
   nowNs(): number {

@@ -81,6 +81,7 @@ export function execute(target: CommandTarget, command: Command): void {
       const port = plane.port(index)!;
       target.unwatch(port);
       port.device = fd === null ? undefined : target.device(index, fd, offload);
+      if (!port.hasCarrier) port.device?.setCarrier?.(false);
       if (port.device && port.reads) target.watch(port);
       break;
     }

@@ -62,10 +62,17 @@ export type Port = {
   readonly ethernet: boolean;
   /** The direction that starts here, if this worker carries it. */
   direction: Direction | undefined;
+  /** Whether the direction that leads here, if this worker carries it, carries anything. Its device has no carrier else. */
+  hasCarrier: boolean;
 };
 
 /** A link direction that this worker carries. Its frames and timers are owned by its number. */
-type Direction = { readonly number: number; readonly link: LinkDirection; readonly near: Port };
+type Direction = {
+  readonly number: number;
+  readonly link: LinkDirection;
+  readonly near: Port;
+  readonly far: Port;
+};
 
 /** A frame that a port did not take. */
 export class WriteError extends Error {
@@ -109,7 +116,15 @@ export class DataPlane {
   addPort(index: number, mtu: number, ethernet: boolean, reader: number): Port {
     const frameBytes = mtu + (ethernet ? ETHERNET_HEADER : 0);
     const reads = reader === this.#worker;
-    const port: Port = { index, device: undefined, reads, frameBytes, ethernet, direction: undefined };
+    const port: Port = {
+      index,
+      device: undefined,
+      reads,
+      frameBytes,
+      ethernet,
+      direction: undefined,
+      hasCarrier: true,
+    };
     this.#ports.set(index, port);
     return port;
   }
@@ -155,18 +170,21 @@ export class DataPlane {
           return reason;
         },
         dropped: (frame, length, reason) => this.#tapDropped(near.index, frame, length, reason),
+        ...(this.#clock.isVirtual ? {} : { tellCarrier: (state) => setCarrier(far, state === 'up') }),
         release: (frame) => pool.release(frame),
       },
       settings,
+      this.#clock.nowNs(),
     );
-    near.direction = { number: direction, link, near };
+    near.direction = { number: direction, link, near, far };
     this.#directions.set(direction, near.direction);
   }
 
   /** Carries no more frames in this direction; those under way are dropped, as on a cable that is pulled. */
   removeLink(direction: number): void {
-    const { link, near } = this.#directions.get(direction)!;
+    const { link, near, far } = this.#directions.get(direction)!;
     near.direction = undefined;
+    setCarrier(far, true);
     this.#directions.delete(direction);
     this.scheduler.cancel(direction);
     const { owner } = this.pool;
@@ -411,6 +429,12 @@ export class DataPlane {
     port.device = undefined;
     this.#onGone(port);
   }
+}
+
+function setCarrier(port: Port, hasCarrier: boolean): void {
+  if (hasCarrier === port.hasCarrier) return;
+  port.hasCarrier = hasCarrier;
+  port.device?.setCarrier?.(hasCarrier);
 }
 
 /** Why a frame is dropped for which there is no slot. */

@@ -40,6 +40,8 @@ export type DirectionContext = {
   readonly deliver: (frame: number, nowNs: number) => DropReason | undefined;
   /** A frame is being dropped: `length` bytes of it are still in its slot. */
   readonly dropped: (frame: number, length: number, reason: DropReason) => void;
+  /** See StageContext. */
+  readonly tellCarrier?: ((state: 'up' | 'down') => void) | undefined;
   /** The frame's slot is free again. */
   readonly release: (frame: number) => void;
 };
@@ -52,7 +54,7 @@ export class LinkDirection implements Stage {
   readonly #link: Stage;
   #rules: readonly RuleChain[] = [];
 
-  constructor(context: DirectionContext, settings: LinkSettings) {
+  constructor(context: DirectionContext, settings: LinkSettings, nowNs = 0) {
     this.#context = context;
     this.#stageContext = {
       ...context,
@@ -61,7 +63,7 @@ export class LinkDirection implements Stage {
     };
     this.#chain = new Chain(this.#stageContext, this);
     this.#link = { push: (frame, nowNs) => this.#chain.head.push(frame, nowNs) };
-    this.set(settings, 0);
+    this.set(settings, nowNs);
   }
 
   /**

@@ -31,6 +31,7 @@ export class RuleChain implements Stage {
     this.#end = end;
     this.#context = {
       ...context,
+      tellCarrier: undefined,
       random: (name) => context.random(`match ${match}/${name}`),
       drop: (frame, reason) => {
         context.counters[this.#counters + RULE_DROPS]!++;

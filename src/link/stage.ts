@@ -57,6 +57,8 @@ export type StageContext = {
   /** A generator of that name, in the place of this chain. */
   readonly random: (name: string) => Random;
   readonly drop: Drop;
+  /** Tells the device at the far end that the direction carries nothing, or does again; without it there is none to tell. */
+  readonly tellCarrier?: ((state: 'up' | 'down') => void) | undefined;
   /** Counts a copy of a frame; without a slot to hold it, it is lost at once. */
   readonly copied: (frame: number, isHeld: boolean) => void;
 };
