@@ -7,6 +7,7 @@ import { type Arena, FIRST_WORKER, THREAD_ALIVE, THREAD_STATE } from '../arena/a
 import type { CompiledModule } from '../bpf/compiled.ts';
 import type { Device } from '../device/device.ts';
 import { MemoryDevice } from '../device/memory.ts';
+import type { StageTimers } from '../link/stage.ts';
 import { VirtualClock } from './clock.ts';
 import { type Command, type CommandTarget, execute } from './commands.ts';
 import { DataPlane, type Port } from './data-plane.ts';
@@ -23,7 +24,8 @@ export class InlineHost implements PlaneHost, CommandTarget {
   readonly #devices: Map<number, MemoryDevice> = new Map();
   readonly #ports: Port[] = [];
   readonly #actions: Map<number, () => void> = new Map();
-  readonly #timers: Scheduler = new Scheduler(64);
+  readonly #timers: Scheduler = new Scheduler(0);
+  readonly #actionTimers: StageTimers;
   #lastAction = 0;
   #closed = false;
   /** Runs follow each other. */
@@ -32,6 +34,7 @@ export class InlineHost implements PlaneHost, CommandTarget {
   constructor(arena: Arena) {
     this.#arena = arena;
     this.plane = new DataPlane(arena, 0, this.clock, () => {});
+    this.#actionTimers = this.#timers.of(0).for({ push: () => {}, due: (id) => this.#runAction(id) });
     Atomics.store(arena.i32, arena.threadWord(FIRST_WORKER, THREAD_STATE), THREAD_ALIVE);
   }
 
@@ -50,7 +53,7 @@ export class InlineHost implements PlaneHost, CommandTarget {
   at(deadlineNs: number, action: () => void): void {
     const id = ++this.#lastAction;
     this.#actions.set(id, action);
-    this.#timers.at(Math.max(deadlineNs, this.nowNs()), this.#runAction, id);
+    this.#actionTimers.at(Math.max(deadlineNs, this.nowNs()), id);
   }
 
   /**
@@ -116,12 +119,9 @@ export class InlineHost implements PlaneHost, CommandTarget {
     return true;
   }
 
-  readonly #runAction: { push(): void; due(id: number): void } = {
-    push: () => {},
-    due: (id: number) => {
-      const action = this.#actions.get(id);
-      this.#actions.delete(id);
-      action?.();
-    },
-  };
+  #runAction(id: number): void {
+    const action = this.#actions.get(id);
+    this.#actions.delete(id);
+    action?.();
+  }
 }

@@ -1,151 +1,148 @@
 /**
- * The worker's timers: a binary heap of deadlines in typed arrays. Equal deadlines come out in the order they went in.
- * Each has an owner, a number, so that all timers of a link direction can be cancelled with it.
- * A frame waits for one deadline at a time, so the room for all frames is enough but for deadlines that a change of
- * rate has outdated; those may make it grow.
+ * The worker's timers. Equal deadlines come out in the order they went in. Each has an owner, a number, so that all
+ * timers of a link direction can be cancelled with it.
+ *
+ * Frames that a stage delays alike stand in a line, and only the first of a line is in the heap: so what a frame costs
+ * does not depend on how many are in flight. One whose deadline is before that of the last in line goes to the heap by
+ * itself. Either way all come out in one order, by deadline and arrival.
  */
-import type { TimedStage, Timers } from '../link/stage.ts';
+import type { StageTimers, TimedStage, Timers } from '../link/stage.ts';
+import { DeadlineHeap } from './deadline-heap.ts';
 
-export class Scheduler implements Timers {
-  #deadlines: Float64Array;
-  /** Ties: order of arrival. A float64 counts exactly for longer than any run. */
-  #order: Float64Array;
-  #frames: Int32Array;
-  #owners: Int32Array;
-  readonly #stages: (TimedStage | undefined)[];
-  #size = 0;
+const NONE = -1;
+/** Stands in the heap for the first frame of a line. */
+const LINE = -1;
+
+export class Scheduler {
+  /** Nanoseconds; what waits there is a frame for a waiter, or a line. */
+  readonly #heap: DeadlineHeap = new DeadlineHeap(64);
+  /** By number; those that have nothing in the heap have none. */
+  readonly #waiters: (Waiter | undefined)[] = [];
+  readonly #freeNumbers: number[] = [];
+  readonly #places: Places;
   #arrivals = 0;
 
-  constructor(capacity: number) {
-    this.#deadlines = new Float64Array(capacity);
-    this.#order = new Float64Array(capacity);
-    this.#frames = new Int32Array(capacity);
-    this.#owners = new Int32Array(capacity);
-    this.#stages = new Array(capacity).fill(undefined);
+  /** @param frames those that stand in lines have numbers below this */
+  constructor(frames: number) {
+    this.#places = { keys: new Float64Array(2 * frames), next: new Int32Array(frames) };
   }
 
   /** The earliest deadline, Infinity when there is none. */
   get nextDeadlineNs(): number {
-    return this.#size === 0 ? Number.POSITIVE_INFINITY : this.#deadlines[0]!;
-  }
-
-  at(deadlineNs: number, stage: TimedStage, frame: number, owner = 0): void {
-    if (this.#size === this.#deadlines.length) this.#grow();
-    this.#insert(deadlineNs, this.#arrivals++, frame, stage, owner);
+    return this.#heap.deadlineNs;
   }
 
   /** Timers of one owner. */
   of(owner: number): Timers {
-    return { at: (deadlineNs, stage, frame) => this.at(deadlineNs, stage, frame, owner) };
+    return { for: (stage) => new Waiter(this, this.#places, stage, owner) };
   }
 
   /** Cancels all timers of an owner. */
   cancel(owner: number): void {
-    const count = this.#size;
-    this.#size = 0;
-    for (let i = 0; i < count; i++) {
-      const stage = this.#stages[i]!;
-      this.#stages[i] = undefined;
-      if (this.#owners[i] === owner) continue;
-      // Goes to a place that was looked at before: there are never more of them than have been read.
-      this.#insert(this.#deadlines[i]!, this.#order[i]!, this.#frames[i]!, stage, this.#owners[i]!);
+    this.#heap.filter((number) => this.#waiters[number]!.owner !== owner);
+    for (const waiter of this.#waiters) {
+      if (waiter?.owner !== owner) continue;
+      waiter.clear();
+      this.#forget(waiter);
     }
   }
 
   /** Carries out everything that is due at `nowNs`, in order. */
   run(nowNs: number): void {
-    while (this.#size > 0 && this.#deadlines[0]! <= nowNs) {
-      const stage = this.#stages[0]!;
-      const deadlineNs = this.#deadlines[0]!;
-      const frame = this.#frames[0]!;
-      this.#removeFirst();
-      stage.due(frame, deadlineNs);
+    const heap = this.#heap;
+    while (heap.deadlineNs <= nowNs) {
+      const { deadlineNs } = heap;
+      const waiter = this.#waiters[heap.waiter]!;
+      let { frame } = heap;
+      if (frame === LINE) {
+        frame = waiter.shift();
+        if (waiter.first !== NONE) {
+          const { keys } = this.#places;
+          heap.replace(keys[2 * waiter.first]!, keys[2 * waiter.first + 1]!, LINE, waiter.number);
+        } else this.#pop(waiter);
+      } else this.#pop(waiter);
+      waiter.stage.due(frame, deadlineNs);
     }
   }
 
-  #insert(deadlineNs: number, order: number, frame: number, stage: TimedStage, owner: number): void {
-    let hole = this.#size++;
-    while (hole > 0) {
-      const parent = (hole - 1) >>> 1;
-      if (!this.#isAfter(parent, deadlineNs, order)) break;
-      this.#move(parent, hole);
-      hole = parent;
+  /** The next place in the order of equal deadlines. */
+  arrive(): number {
+    return this.#arrivals++;
+  }
+
+  /** Puts a frame, or the line, of a waiter into the heap. */
+  push(deadlineNs: number, order: number, frame: number, waiter: Waiter): void {
+    if (waiter.entries++ === 0) {
+      waiter.number = this.#freeNumbers.pop() ?? this.#waiters.length;
+      this.#waiters[waiter.number] = waiter;
     }
-    this.#place(hole, deadlineNs, order, frame, stage, owner);
+    this.#heap.push(deadlineNs, order, frame, waiter.number);
   }
 
-  #grow(): void {
-    const capacity = 2 * this.#deadlines.length;
-    const deadlines = new Float64Array(capacity);
-    const order = new Float64Array(capacity);
-    const frames = new Int32Array(capacity);
-    const owners = new Int32Array(capacity);
-    deadlines.set(this.#deadlines);
-    order.set(this.#order);
-    frames.set(this.#frames);
-    owners.set(this.#owners);
-    this.#deadlines = deadlines;
-    this.#order = order;
-    this.#frames = frames;
-    this.#owners = owners;
+  #pop(waiter: Waiter): void {
+    this.#heap.pop();
+    if (--waiter.entries === 0) this.#forget(waiter);
   }
 
-  #removeFirst(): void {
-    const last = --this.#size;
-    const deadlineNs = this.#deadlines[last]!;
-    const order = this.#order[last]!;
-    const frame = this.#frames[last]!;
-    const owner = this.#owners[last]!;
-    const stage = this.#stages[last];
-    this.#stages[last] = undefined;
-    if (last === 0) return;
-    let hole = 0;
-    for (;;) {
-      let child = 2 * hole + 1;
-      if (child >= last) break;
-      if (child + 1 < last && this.#isBefore(child + 1, this.#deadlines[child]!, this.#order[child]!))
-        child++;
-      if (!this.#isBefore(child, deadlineNs, order)) break;
-      this.#move(child, hole);
-      hole = child;
+  #forget(waiter: Waiter): void {
+    this.#waiters[waiter.number] = undefined;
+    this.#freeNumbers.push(waiter.number);
+  }
+}
+
+/** Deadline and order of each frame that stands in a line, and who stands behind it. */
+type Places = { readonly keys: Float64Array; readonly next: Int32Array };
+
+/** A stage that waits: its line, and the frames it has in the heap. */
+class Waiter implements StageTimers {
+  readonly stage: TimedStage;
+  readonly owner: number;
+  /** First of its line, NONE when there is none. */
+  first: number = NONE;
+  /** In the heap. While there are any, it has a number. */
+  entries = 0;
+  number: number = NONE;
+  readonly #scheduler: Scheduler;
+  readonly #places: Places;
+  #last: number = NONE;
+
+  constructor(scheduler: Scheduler, places: Places, stage: TimedStage, owner: number) {
+    this.#scheduler = scheduler;
+    this.#places = places;
+    this.stage = stage;
+    this.owner = owner;
+  }
+
+  at(deadlineNs: number, frame: number): void {
+    this.#scheduler.push(deadlineNs, this.#scheduler.arrive(), frame, this);
+  }
+
+  inLine(deadlineNs: number, frame: number): void {
+    const { keys, next } = this.#places;
+    const isFirst = this.first === NONE;
+    if (!isFirst && deadlineNs < keys[2 * this.#last]!) {
+      this.at(deadlineNs, frame);
+      return;
     }
-    this.#place(hole, deadlineNs, order, frame, stage!, owner);
+    const order = this.#scheduler.arrive();
+    keys[2 * frame] = deadlineNs;
+    keys[2 * frame + 1] = order;
+    next[frame] = NONE;
+    if (isFirst) this.first = frame;
+    else next[this.#last] = frame;
+    this.#last = frame;
+    if (isFirst) this.#scheduler.push(deadlineNs, order, LINE, this);
   }
 
-  #isBefore(at: number, deadlineNs: number, order: number): boolean {
-    const own = this.#deadlines[at]!;
-    return own < deadlineNs || (own === deadlineNs && this.#order[at]! < order);
+  /** Takes the first of the line. */
+  shift(): number {
+    const frame = this.first;
+    this.first = this.#places.next[frame]!;
+    return frame;
   }
 
-  #isAfter(at: number, deadlineNs: number, order: number): boolean {
-    const own = this.#deadlines[at]!;
-    return own > deadlineNs || (own === deadlineNs && this.#order[at]! > order);
-  }
-
-  #move(from: number, to: number): void {
-    const owner = this.#owners[from]!;
-    this.#place(
-      to,
-      this.#deadlines[from]!,
-      this.#order[from]!,
-      this.#frames[from]!,
-      this.#stages[from]!,
-      owner,
-    );
-  }
-
-  #place(
-    at: number,
-    deadlineNs: number,
-    order: number,
-    frame: number,
-    stage: TimedStage,
-    owner: number,
-  ): void {
-    this.#deadlines[at] = deadlineNs;
-    this.#order[at] = order;
-    this.#frames[at] = frame;
-    this.#owners[at] = owner;
-    this.#stages[at] = stage;
+  clear(): void {
+    this.first = NONE;
+    this.entries = 0;
   }
 }

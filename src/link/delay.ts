@@ -14,6 +14,7 @@ import {
   NOWHERE,
   type Stage,
   type StageContext,
+  type StageTimers,
   type TimedStage,
 } from './stage.ts';
 import { formatPercent, formatTime, parsePercent, parseTime, UnitError } from './units.ts';
@@ -104,7 +105,7 @@ export const delay: Impairment<DelaySettings & ReorderSettings> = {
 
 class Delay implements ImpairmentStage<DelaySettings & ReorderSettings>, TimedStage {
   next: Stage = NOWHERE;
-  readonly #context: StageContext;
+  readonly #timers: StageTimers;
   readonly #uniform: Correlated;
   readonly #overtaking: Overtaking;
   #delayNs = 0;
@@ -113,7 +114,7 @@ class Delay implements ImpairmentStage<DelaySettings & ReorderSettings>, TimedSt
   #quantile: Quantile = quantileOf('uniform');
 
   constructor(context: StageContext) {
-    this.#context = context;
+    this.#timers = context.timers.for(this);
     this.#uniform = new Correlated(context.random('delay'));
     this.#overtaking = new Overtaking(context.random('reorder'));
   }
@@ -133,8 +134,12 @@ class Delay implements ImpairmentStage<DelaySettings & ReorderSettings>, TimedSt
       this.next.push(frame, nowNs);
       return;
     }
-    const jitterNs = this.#jitterNs === 0 ? 0 : this.#jitterNs * this.#quantile(this.#uniform.draw());
-    this.#context.timers.at(nowNs + Math.max(0, this.#delayNs + jitterNs), this, frame);
+    if (this.#jitterNs === 0) {
+      this.#timers.inLine(nowNs + this.#delayNs, frame);
+      return;
+    }
+    const jitterNs = this.#jitterNs * this.#quantile(this.#uniform.draw());
+    this.#timers.at(nowNs + Math.max(0, this.#delayNs + jitterNs), frame);
   }
 
   due(frame: number, deadlineNs: number): void {

@@ -21,6 +21,7 @@ import {
   NOWHERE,
   type Stage,
   type StageContext,
+  type StageTimers,
   type TimedStage,
 } from './stage.ts';
 import { Opportunities, parseTrace, type Trace } from './trace.ts';
@@ -160,6 +161,7 @@ const LONG_AGO: number = -Number.MAX_SAFE_INTEGER;
 class Rate implements ImpairmentStage<RateSettings>, TimedStage {
   next: Stage = NOWHERE;
   readonly #context: StageContext;
+  readonly #timers: StageTimers;
   readonly #backlog: Backlog;
   #queue: Queue;
   #settings: RateSettings = NO_RATE;
@@ -177,6 +179,7 @@ class Rate implements ImpairmentStage<RateSettings>, TimedStage {
 
   constructor(context: StageContext) {
     this.#context = context;
+    this.#timers = context.timers.for(this);
     this.#backlog = new Backlog(context);
     this.#queue = createQueue(NO_RATE.queue, context, this.#backlog);
   }
@@ -261,6 +264,6 @@ class Rate implements ImpairmentStage<RateSettings>, TimedStage {
 
   #finishAt(finishNs: number): void {
     this.#finishNs = finishNs;
-    this.#context.timers.at(finishNs, this, this.#wire);
+    this.#timers.at(finishNs, this.#wire);
   }
 }

@@ -14,6 +14,7 @@ import {
   NOWHERE,
   type Stage,
   type StageContext,
+  type StageTimers,
   type TimedStage,
 } from './stage.ts';
 import { formatSize, formatTime, parseCount, parseSize, parseTime, UnitError } from './units.ts';
@@ -97,6 +98,7 @@ export const slot: Impairment<SlotSettings> = {
 class SlotStage implements ImpairmentStage<SlotSettings>, TimedStage {
   next: Stage = NOWHERE;
   readonly #context: StageContext;
+  readonly #timers: StageTimers;
   readonly #random: Random;
   readonly #waiting: FrameList;
   #slot: Slot | null = null;
@@ -108,6 +110,7 @@ class SlotStage implements ImpairmentStage<SlotSettings>, TimedStage {
 
   constructor(context: StageContext) {
     this.#context = context;
+    this.#timers = context.timers.for(this);
     this.#random = context.random('slot');
     this.#waiting = new FrameList(context.frames);
   }
@@ -128,7 +131,7 @@ class SlotStage implements ImpairmentStage<SlotSettings>, TimedStage {
     this.#waiting.append(frame);
     if (!isFirst) return;
     if (this.#opensNs < nowNs) this.#open(nowNs);
-    else this.#context.timers.at(this.#opensNs, this, frame);
+    else this.#timers.at(this.#opensNs, frame);
   }
 
   due(_frame: number, deadlineNs: number): void {
@@ -155,6 +158,6 @@ class SlotStage implements ImpairmentStage<SlotSettings>, TimedStage {
     this.#opensNs = nowNs + Math.max(0, delayNs + jitter);
     this.#framesLeft = frames || Number.POSITIVE_INFINITY;
     this.#bytesLeft = bytes || Number.POSITIVE_INFINITY;
-    if (this.busy) this.#context.timers.at(this.#opensNs, this, this.#waiting.head);
+    if (this.busy) this.#timers.at(this.#opensNs, this.#waiting.head);
   }
 }

@@ -15,13 +15,23 @@ export interface Stage {
 
 /** A stage that keeps frames. */
 export interface TimedStage extends Stage {
-  /** The deadline given to Timers.at() has come. `deadlineNs` is that deadline, not the time of the call. */
+  /** The deadline given to StageTimers.at() has come. `deadlineNs` is that deadline, not the time of the call. */
   due(frame: number, deadlineNs: number): void;
 }
 
 export interface Timers {
-  /** Calls `stage.due(frame, deadlineNs)` when the time has come; equal deadlines in the order of these calls. */
-  at(deadlineNs: number, stage: TimedStage, frame: number): void;
+  /** Those of one stage. */
+  for(stage: TimedStage): StageTimers;
+}
+
+export interface StageTimers {
+  /**
+   * Calls `due(frame, deadlineNs)` of the stage when the time has come; equal deadlines, of whatever stages, in the
+   * order of these calls and those of inLine().
+   */
+  at(deadlineNs: number, frame: number): void;
+  /** The same for a frame that waits for nothing else; costs less where deadlines seldom go back. */
+  inLine(deadlineNs: number, frame: number): void;
 }
 
 /** What is known of a frame, by slot. Arrays of the owning worker; no other thread sees them. */

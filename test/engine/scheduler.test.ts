@@ -1,40 +1,126 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Scheduler } from '../../src/engine/scheduler.ts';
+import type { StageTimers } from '../../src/link/stage.ts';
 
-const recorder = () => {
-  const seen: [number, number][] = [];
-  const stage = {
-    push() {},
-    due: (frame: number, deadlineNs: number) => void seen.push([deadlineNs, frame]),
+const FRAMES = 300;
+const STAGES = 4;
+const OWNERS = 2;
+
+type Seen = readonly [deadlineNs: number, stage: number, frame: number];
+
+/** Stages 0 to 3, of owners 0, 1, 0, 1; what was due, and what `due` does besides. */
+function setUp(frames = FRAMES): {
+  readonly scheduler: Scheduler;
+  readonly seen: Seen[];
+  readonly timers: readonly StageTimers[];
+  onDue: (deadlineNs: number, stage: number, frame: number) => void;
+} {
+  const scheduler = new Scheduler(frames);
+  const rig = {
+    scheduler,
+    seen: [] as Seen[],
+    timers: Array.from({ length: STAGES }, (_, stage) =>
+      scheduler.of(stage % OWNERS).for({
+        push() {},
+        due: (frame, deadlineNs) => {
+          rig.seen.push([deadlineNs, stage, frame]);
+          rig.onDue(deadlineNs, stage, frame);
+        },
+      }),
+    ),
+    onDue: (_deadlineNs: number, _stage: number, _frame: number): void => {},
   };
-  return { seen, stage };
-};
+  return rig;
+}
 
-it('carries out deadlines in order, equal ones in the order they came, growing when it must', () => {
+/** All timers in one list, sorted by deadline: what the scheduler must do, without a heap and without lines. */
+class Model {
+  waiting: Seen[] = [];
+
+  at(...timer: Seen): void {
+    const later = this.waiting.findIndex(([deadlineNs]) => deadlineNs > timer[0]);
+    this.waiting.splice(later === -1 ? this.waiting.length : later, 0, timer);
+  }
+
+  run(nowNs: number): Seen[] {
+    const due = this.waiting.filter(([deadlineNs]) => deadlineNs <= nowNs);
+    this.waiting = this.waiting.slice(due.length);
+    return due;
+  }
+
+  cancel(owner: number): void {
+    this.waiting = this.waiting.filter(([, stage]) => stage % OWNERS !== owner);
+  }
+}
+
+const wait = fc.record({
+  step: fc.constantFrom('at' as const, 'inLine' as const, 'inLine' as const),
+  delayNs: fc.nat({ max: 15 }),
+  stage: fc.nat({ max: STAGES - 1 }),
+});
+const steps = fc.array(
+  fc.oneof(
+    { arbitrary: wait, weight: 12 },
+    { arbitrary: fc.record({ step: fc.constant('run' as const), ns: fc.nat({ max: 8 }) }), weight: 3 },
+    {
+      arbitrary: fc.record({ step: fc.constant('cancel' as const), owner: fc.nat({ max: OWNERS - 1 }) }),
+      weight: 1,
+    },
+  ),
+  { maxLength: FRAMES },
+);
+
+it('carries out deadlines in order, equal ones in the order they came, in line or not, whatever is cancelled', () => {
   fc.assert(
-    fc.property(fc.array(fc.nat({ max: 20 }), { maxLength: 200 }), (deadlines) => {
-      const scheduler = new Scheduler(4);
-      const { seen, stage } = recorder();
-      for (const [frame, deadline] of deadlines.entries()) scheduler.at(deadline, stage, frame);
-      scheduler.run(20);
-      const expected = deadlines.map((deadline, frame): [number, number] => [deadline, frame]);
-      expect(seen).toEqual(expected.sort((a, b) => a[0] - b[0]));
-      expect(scheduler.nextDeadlineNs).toBe(Number.POSITIVE_INFINITY);
+    fc.property(steps, (all) => {
+      const { scheduler, seen, timers } = setUp();
+      const model = new Model();
+      const expected: Seen[] = [];
+      let nowNs = 0;
+      for (const [frame, each] of all.entries()) {
+        if (each.step === 'run') {
+          nowNs += each.ns;
+          scheduler.run(nowNs);
+          expected.push(...model.run(nowNs));
+        } else if (each.step === 'cancel') {
+          scheduler.cancel(each.owner);
+          model.cancel(each.owner);
+        } else {
+          timers[each.stage]![each.step](nowNs + each.delayNs, frame);
+          model.at(nowNs + each.delayNs, each.stage, frame);
+        }
+        expect(seen).toEqual(expected);
+        expect(scheduler.nextDeadlineNs).toBe(model.waiting[0]?.[0] ?? Number.POSITIVE_INFINITY);
+      }
+      scheduler.run(Number.MAX_VALUE);
+      expect(seen).toEqual([...expected, ...model.run(Number.MAX_VALUE)]);
     }),
+    { numRuns: 300 },
   );
 });
 
-it('does nothing early', () => {
-  const scheduler = new Scheduler(8);
-  const { seen, stage } = recorder();
-  for (const deadline of [30, 10, 20]) scheduler.at(deadline, stage, deadline);
-  scheduler.run(9);
-  expect(seen).toEqual([]);
-  scheduler.run(20);
-  expect(seen).toEqual([
-    [10, 10],
-    [20, 20],
+it.each(['at', 'inLine'] as const)('a stage may set timers when one is due: %s', (method) => {
+  const rig = setUp(3);
+  rig.onDue = (deadlineNs, stage, frame) => {
+    if (deadlineNs < 30) rig.timers[stage]![method](deadlineNs + 10, frame);
+  };
+  for (const frame of [0, 1, 2]) rig.timers[0]![method](10, frame);
+  rig.scheduler.run(25);
+  expect(rig.seen.map(([deadlineNs, , frame]) => [deadlineNs, frame])).toEqual([
+    [10, 0],
+    [10, 1],
+    [10, 2],
+    [20, 0],
+    [20, 1],
+    [20, 2],
   ]);
-  expect(scheduler.nextDeadlineNs).toBe(30);
+  expect(rig.scheduler.nextDeadlineNs).toBe(30);
+});
+
+it('grows with what waits alone', () => {
+  const { scheduler, seen, timers } = setUp(0);
+  for (let frame = 0; frame < 1000; frame++) timers[frame % STAGES]!.at((frame * 7919) % 1000, frame);
+  scheduler.run(1000);
+  expect(seen.map(([deadlineNs]) => deadlineNs)).toEqual(Array.from({ length: 1000 }, (_, i) => i));
 });

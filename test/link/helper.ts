@@ -68,7 +68,7 @@ export class Rig {
     this.direction = new LinkDirection(
       {
         frames: this.frames,
-        timers: this.timers,
+        timers: this.timers.of(0),
         counters: this.counters,
         linkType,
         random: (stage) => createRandom(seed, stage),
