@@ -11,6 +11,7 @@ import {
   NOWHERE,
   type Stage,
   type StageContext,
+  type StageTimers,
   type TimedStage,
 } from './stage.ts';
 import { formatTime, parseTime, UnitError } from './units.ts';
@@ -66,6 +67,7 @@ const MIN_SHOWN_NS = 1e7;
 class Carrier implements ImpairmentStage<CarrierSettings>, TimedStage {
   next: Stage = NOWHERE;
   readonly #context: StageContext;
+  readonly #timers: StageTimers;
   #isDown = false;
   /** Of flapping; all is up time without it. */
   #upNs = 0;
@@ -77,6 +79,7 @@ class Carrier implements ImpairmentStage<CarrierSettings>, TimedStage {
 
   constructor(context: StageContext) {
     this.#context = context;
+    this.#timers = context.timers.for(this);
   }
 
   /** A flap that did not change goes on where it is. */
@@ -106,7 +109,7 @@ class Carrier implements ImpairmentStage<CarrierSettings>, TimedStage {
 
   /** Tells the device, and sees to it that it is told of the next change. */
   #tell(nowNs: number): void {
-    const { tellCarrier, timers } = this.#context;
+    const { tellCarrier } = this.#context;
     if (tellCarrier === undefined) return;
     const isShown = this.#upNs >= MIN_SHOWN_NS && this.#periodNs - this.#upNs >= MIN_SHOWN_NS;
     const isFlapping = isShown && !this.#isDown;
@@ -121,6 +124,6 @@ class Carrier implements ImpairmentStage<CarrierSettings>, TimedStage {
     const nextNs = turnNs + (state === 'up' ? this.#upNs : this.#periodNs);
     if (nextNs === this.#tellNs) return;
     this.#tellNs = nextNs;
-    timers.at(nextNs, this, 0);
+    this.#timers.at(nextNs, 0);
   }
 }
