@@ -90,7 +90,7 @@ export class DescriptorTable {
     const gone = this.on(interfaceIndex);
     // The index may be another interface's next.
     this.#byInterface.delete(interfaceIndex);
-    for (const descriptor of gone) await descriptor.interfaceGone();
+    for (const descriptor of gone) await descriptor.detach();
   }
 
   #reserve({ bufferBytes, program, writeFilter }: AttachOptions): Room {

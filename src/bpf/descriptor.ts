@@ -219,7 +219,7 @@ export class Descriptor implements DescriptorHandle {
   }
 
   linkTypes(): number[] {
-    if (!this.attached) throw new BpfError('EINVAL', `interface ${this.interface} is gone`);
+    this.#refuseIfDetached();
     return [this.linkType];
   }
 
@@ -236,7 +236,7 @@ export class Descriptor implements DescriptorHandle {
   async setPromiscuous(promiscuous: boolean): Promise<void> {
     this.#refuseIfLocked('BIOCPROMISC');
     await this.#change(() => {
-      if (!this.attached) throw new BpfError('EINVAL', `interface ${this.interface} is gone`);
+      this.#refuseIfDetached();
       this.#look(this.#direction, promiscuous);
     });
   }
@@ -292,14 +292,22 @@ export class Descriptor implements DescriptorHandle {
     return this.#writer.write(frame, () => this.attached && !this.#reader.closed, both);
   }
 
-  async interfaceGone(): Promise<void> {
-    await this.#detach();
+  async detach(): Promise<void> {
+    await withBpfIf(this.#arena, CONTROL_THREAD, this.interfaceIndex, () => {
+      if (this.attached) {
+        detach(this.#arena, this.interfaceIndex, this.#slot);
+        this.#receivedBefore = this.#received();
+        this.#reader.attached = false;
+      }
+      this.#reader.wake();
+    });
+    this.#events.changed();
   }
 
   async close(): Promise<void> {
     if (this.#reader.closed) return this.closed;
     this.#reader.closed = true;
-    await this.#detach();
+    await this.detach();
     // A reader that was woken must have left, and who holds a buffer given it back, before the memory is used again.
     await this.#reader.end(() => this.#heap.free(this.#buffers));
     this.#final = this.status();
@@ -314,19 +322,6 @@ export class Descriptor implements DescriptorHandle {
    */
   lookAgain(): void {
     if (!this.#reader.closed) this.#reader.wake();
-  }
-
-  /** Takes the record out of the list; afterwards no thread is delivering to it. */
-  async #detach(): Promise<void> {
-    await withBpfIf(this.#arena, CONTROL_THREAD, this.interfaceIndex, () => {
-      if (this.attached) {
-        detach(this.#arena, this.interfaceIndex, this.#slot);
-        this.#receivedBefore = this.#received();
-        this.#reader.attached = false;
-      }
-      this.#reader.wake();
-    });
-    this.#events.changed();
   }
 
   /** What the descriptor is to see from now on. With the lock held. */
@@ -361,6 +356,11 @@ export class Descriptor implements DescriptorHandle {
 
   #refuseIfLocked(ioctl: string): void {
     if (this.#locked) throw new BpfError('EPERM', `descriptor ${this.id} is locked: no ${ioctl} any more`);
+  }
+
+  #refuseIfDetached(): void {
+    if (this.attached) return;
+    throw new BpfError('EINVAL', `descriptor ${this.id} is no longer attached to ${this.interface}`);
   }
 
   /** Runs `critical` under the lock. Throws ENXIO when the descriptor is closed. */

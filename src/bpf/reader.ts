@@ -21,7 +21,7 @@ const NOTHING: HeldBatch = { bytes: new Uint8Array(0), release: async () => {} }
 const HOLD = 1; // a hold buffer, now in use
 const EMPTY = 2; // nothing to hand over
 const BUSY = 3; // somebody else has the hold buffer
-const GONE = 4; // the interface is gone and everything captured was read
+const GONE = 4; // detached, and everything captured was read
 const CLOSED = 5;
 const READY = 6; // there is something to read
 
@@ -40,7 +40,7 @@ export class DescriptorReader {
   /** BIOCIMMEDIATE and BIOCSRTIMEOUT. Wake readers after a change. */
   immediate: boolean;
   readTimeoutMs: number;
-  /** False once the interface is gone. Changed under the lock. */
+  /** False once detached, as when the interface goes away. Changed under the lock. */
   attached = true;
   /** Set before the descriptor is detached. */
   closed = false;

@@ -35,7 +35,7 @@ export type DescriptorStatus = {
   /** BIOCLOCK: settings can no longer be changed. */
   readonly locked: boolean;
   readonly owner: Owner;
-  /** False once the interface is gone; what was captured can still be read. */
+  /** False once the interface is gone, or after detach(); what was captured can still be read. */
   readonly attached: boolean;
   /** Frames seen before the filter, those it accepted, and accepted ones that found no room. */
   readonly received: number;
@@ -109,13 +109,13 @@ export interface DescriptorHandle {
   setWriteFilter(writeFilter: NamedProgram | undefined): void;
   /** BIOCGDLTLIST: the link types the interface offers. */
   linkTypes(): number[];
-  /** BIOCSDLT. EPERM (locked), EINVAL (not offered, or the interface is gone). */
+  /** BIOCSDLT. EPERM (locked), EINVAL (not offered, or no longer attached). */
   setLinkType(linkType: number): void;
   /** BIOCSDIRECTION. EPERM (locked), ENXIO (closed). */
   setDirection(direction: Direction): Promise<void>;
   /**
    * BIOCPROMISC. Without it a frame to the node is seen only if a network card would accept it: for the interface's
-   * hardware address, broadcast or multicast. EPERM (locked), EINVAL (interface gone), ENXIO (closed).
+   * hardware address, broadcast or multicast. EPERM (locked), EINVAL (no longer attached), ENXIO (closed).
    */
   setPromiscuous(promiscuous: boolean): Promise<void>;
   /** BIOCIMMEDIATE. Allowed when locked. */
@@ -153,7 +153,12 @@ export interface DescriptorHandle {
    * header or longer than the MTU), EPERM (write filter), ENXIO (gone), ENETDOWN, ENOBUFS.
    */
   write(frame: Uint8Array): Promise<void>;
-  /** Detaches; returns when no thread can still deliver to it. Readers get `undefined`. Idempotent. */
+  /**
+   * Captures no more, for good; returns when no thread can still deliver to it. What is buffered can be read to the
+   * end, as when the interface goes away (bpfdetach()). Allowed when locked, as close() is. Idempotent.
+   */
+  detach(): Promise<void>;
+  /** Detaches, and discards what has not been read: readers get `undefined`. Idempotent. */
   close(): Promise<void>;
   /** Resolves once the descriptor is closed. */
   readonly closed: Promise<void>;

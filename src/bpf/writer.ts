@@ -63,7 +63,7 @@ export class DescriptorWriter {
   async write(frame: Uint8Array, attached: () => boolean, both: boolean): Promise<void> {
     try {
       const { name } = this.#outlet;
-      if (!attached()) throw new BpfError('ENXIO', `interface ${name} is gone`);
+      if (!attached()) throw new BpfError('ENXIO', `the descriptor is no longer attached to ${name}`);
       this.#checkLength(frame);
       if (!this.#passes(frame)) {
         throw new BpfError(

@@ -126,6 +126,11 @@ export class Capture {
     return { subscribers, errors: [...this.#errors], ended: this.#ended };
   }
 
+  /** Who reads now. Each can say how far it came when it is gone, too. */
+  subscribers(): readonly Pick<Subscription, 'status'>[] {
+    return [...this.#subscribers];
+  }
+
   /** Resolves when every file that was begun is written to its end and closed. */
   async filesClosed(): Promise<void> {
     await Promise.all(this.#files);

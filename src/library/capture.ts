@@ -106,6 +106,7 @@ export class FrameCapture implements AsyncIterable<CapturedFrame>, AsyncDisposab
 
   /** Detaches; frames() still has everything that was captured until then. Idempotent. */
   async close(): Promise<void> {
+    await this.#descriptor.detach();
     await this.settled();
     await this.#descriptor.close();
   }

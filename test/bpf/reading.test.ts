@@ -152,3 +152,22 @@ describe('a batch that was taken', () => {
     expect(heap.usedBytes).toBe(0);
   });
 });
+
+describe('a descriptor that was detached', () => {
+  it.each([false, true])('gives what it has captured, no more, then the end; locked: %s', async (locked) => {
+    const { table, attachment, tap } = setUp();
+    const descriptor = await table.attach(attachment, slow);
+    if (locked) descriptor.lock();
+    tap(3);
+    await descriptor.detach();
+    tap(1, 1, 9);
+    expect(descriptor.status()).toMatchObject({ attached: false, received: 3, accepted: 3, dropped: 0 });
+    expect(numbers(await descriptor.read())).toEqual([0, 1]);
+    expect(numbers(await descriptor.read())).toEqual([2]);
+    expect(await descriptor.read()).toBeUndefined();
+    await descriptor.detach();
+    expect(table.list()).toEqual([descriptor]);
+    await descriptor.close();
+    expect(table.list()).toEqual([]);
+  });
+});

@@ -100,6 +100,10 @@ export class FakeDescriptor implements DescriptorHandle {
     });
   }
 
+  async detach(): Promise<void> {
+    await this.close();
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#waiting?.(undefined);

@@ -208,7 +208,7 @@ export class FakeDescriptor implements DescriptorHandle {
       if (!this.state.attached) return undefined;
       throw new BpfError('EWOULDBLOCK', 'nothing to read');
     }
-    while (this.#batches.length === 0 && !this.#closed) {
+    while (this.#batches.length === 0 && !this.#closed && this.state.attached) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
@@ -222,6 +222,11 @@ export class FakeDescriptor implements DescriptorHandle {
       throw new BpfError('EMSGSIZE', `${frame.byteLength} bytes do not fit the MTU`);
     this.sent.push(Uint8Array.from(frame));
     this.state.written++;
+  }
+
+  async detach(): Promise<void> {
+    this.state.attached = false;
+    this.#wake?.();
   }
 
   async close(): Promise<void> {

@@ -365,7 +365,7 @@ proctype Removal()
 	};
 	for (slot : 1 .. SLOTS) {
 		if
-		:: copy[slot] != 0 -> detachDescriptor(slot, copy[slot])         /* interfaceGone() */
+		:: copy[slot] != 0 -> detachDescriptor(slot, copy[slot])         /* Descriptor.detach() */
 		:: else
 		fi
 	};

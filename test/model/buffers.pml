@@ -510,8 +510,8 @@ active proctype SetImmediate()
 #endif
 
 #if GONE
-/* DescriptorTable.detachAll(): Descriptor.interfaceGone() */
-active proctype InterfaceGone()
+/* Descriptor.detach(), also of DescriptorTable.detachAll(): what is buffered can still be read */
+active proctype Detach()
 {
 	detachDescriptor()
 }
