@@ -13,6 +13,7 @@ import { filterCommand } from './commands/filter.ts';
 import { joinCommand } from './commands/join.ts';
 import { psCommand } from './commands/ps.ts';
 import { reloadCommand } from './commands/reload.ts';
+import { replayCommand } from './commands/replay.ts';
 import { setCommand } from './commands/set.ts';
 import { statsCommand } from './commands/stats.ts';
 import { upCommand } from './commands/up.ts';
@@ -33,6 +34,7 @@ const COMMANDS: readonly ((context: Context) => Command)[] = [
   setCommand,
   reloadCommand,
   filterCommand,
+  replayCommand,
   doctorCommand,
   completionCommand,
 ];

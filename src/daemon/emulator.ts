@@ -18,6 +18,7 @@ import type { PlaneHost } from '../engine/host.ts';
 import { InlineHost } from '../engine/inline.ts';
 import { ThreadHost } from '../engine/threads.ts';
 import type { Lab, LabInterface, LabLink } from '../lab/model.ts';
+import type { Observe } from '../link/observer.ts';
 import { addressOf, MADV_DONTNEED, madvise } from '../sys/libc.ts';
 import type {
   ChangedLink,
@@ -38,6 +39,8 @@ export type { OpenPort };
 export type EmulatorOptions = TopologyEvents & {
   /** Devices by interface name; an interface without one is down until connect(). Ignored for a virtual lab. */
   readonly ports?: ReadonlyMap<string, OpenPort>;
+  /** Is told what every link of a virtual lab decides. */
+  readonly observe?: Observe;
   /** A data plane failed; the lab cannot go on. */
   readonly onFailure?: (error: Error) => void;
 };
@@ -67,7 +70,7 @@ export class Emulator implements EmulatorControl {
       (interfaceIndex) => this.#descriptors.on(interfaceIndex),
       (compiled) => this.#host.install(compiled),
     );
-    this.#inline = lab.virtual ? new InlineHost(this.#arena) : undefined;
+    this.#inline = lab.virtual ? new InlineHost(this.#arena, options.observe) : undefined;
     this.#host =
       this.#inline ??
       new ThreadHost(this.#arena, {

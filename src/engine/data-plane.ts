@@ -16,6 +16,7 @@ import { DIRECTION_IN, DIRECTION_OUT, droppedBecause } from '../bpf/record.ts';
 import { type Device, GONE, NO_CARRIER, NO_FRAME } from '../device/device.ts';
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../device/link-type.ts';
 import { LinkDirection } from '../link/direction.ts';
+import type { Observe } from '../link/observer.ts';
 import { createRandom } from '../link/random.ts';
 import { DROP_REASONS, type DropReason, type LinkSettings } from '../link/settings.ts';
 import {
@@ -97,15 +98,20 @@ export class DataPlane {
   /** By interface index. */
   readonly #filters: (CompiledFilters | undefined)[];
   readonly #onGone: (port: Port) => void;
+  readonly #observe: Observe | undefined;
   readonly #stamp: Stamp = { seconds: 0, nanoseconds: 0, uptimeSeconds: 0, uptimeNanoseconds: 0 };
 
-  /** @param onGone called for each port whose device has gone; it has none then */
-  constructor(arena: Arena, worker: number, clock: Clock, onGone: (port: Port) => void) {
+  /**
+   * @param onGone called for each port whose device has gone; it has none then
+   * @param observe is told of all directions, on a virtual clock only
+   */
+  constructor(arena: Arena, worker: number, clock: Clock, onGone: (port: Port) => void, observe?: Observe) {
     this.#arena = arena;
     this.#self = FIRST_WORKER + worker;
     this.#worker = worker;
     this.#clock = clock;
     this.#onGone = onGone;
+    this.#observe = observe;
     this.#filters = new Array(arena.capacity.interfaces).fill(undefined);
     this.pool = new FramePool(arena, worker);
     this.scheduler = new Scheduler(this.pool.length.length);
@@ -172,6 +178,7 @@ export class DataPlane {
         dropped: (frame, length, reason) => this.#tapDropped(near.index, frame, length, reason),
         ...(this.#clock.isVirtual ? {} : { tellCarrier: (state) => setCarrier(far, state === 'up') }),
         release: (frame) => pool.release(frame),
+        observer: this.#observe?.(path, pool, () => this.#clock.nowNs()),
       },
       settings,
       this.#clock.nowNs(),

@@ -7,6 +7,7 @@ import { type Arena, FIRST_WORKER, THREAD_ALIVE, THREAD_STATE } from '../arena/a
 import type { CompiledModule } from '../bpf/compiled.ts';
 import type { Device } from '../device/device.ts';
 import { MemoryDevice } from '../device/memory.ts';
+import type { Observe } from '../link/observer.ts';
 import type { StageTimers } from '../link/stage.ts';
 import { VirtualClock } from './clock.ts';
 import { type Command, type CommandTarget, execute } from './commands.ts';
@@ -31,9 +32,9 @@ export class InlineHost implements PlaneHost, CommandTarget {
   /** Runs follow each other. */
   #running: Promise<void> = Promise.resolve();
 
-  constructor(arena: Arena) {
+  constructor(arena: Arena, observe?: Observe) {
     this.#arena = arena;
-    this.plane = new DataPlane(arena, 0, this.clock, () => {});
+    this.plane = new DataPlane(arena, 0, this.clock, () => {}, observe);
     this.#actionTimers = this.#timers.of(0).for({ push: () => {}, due: (id) => this.#runAction(id) });
     Atomics.store(arena.i32, arena.threadWord(FIRST_WORKER, THREAD_STATE), THREAD_ALIVE);
   }

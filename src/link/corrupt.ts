@@ -6,6 +6,7 @@
  * frame, and drops it if a checksum tells.
  */
 import { Correlated } from './correlated.ts';
+import { ln, ln1p } from './logarithm.ts';
 import type { Random } from './random.ts';
 import { type Impairment, type ImpairmentStage, NOWHERE, type Stage, type StageContext } from './stage.ts';
 import { formatPercent, parsePercent, UnitError } from './units.ts';
@@ -105,7 +106,7 @@ class Corrupt implements ImpairmentStage<CorruptSettings> {
   #drawGoodBits(): number {
     if (this.#bitErrorRate === 0) return Number.POSITIVE_INFINITY;
     if (this.#bitErrorRate === 1) return 0;
-    return Math.floor(Math.log(1 - this.#gap()) / Math.log1p(-this.#bitErrorRate));
+    return Math.floor(ln(1 - this.#gap()) / ln1p(-this.#bitErrorRate));
   }
 
   #invert(frame: number, bit: number): void {

@@ -22,6 +22,7 @@ import {
   ruleCounters,
 } from './counters.ts';
 import { classFilters, frameFilter } from './filter.ts';
+import type { DirectionObserver } from './observer.ts';
 import type { Random } from './random.ts';
 import { RuleChain } from './rule.ts';
 import type { DropReason, LinkSettings } from './settings.ts';
@@ -44,6 +45,7 @@ export type DirectionContext = {
   readonly tellCarrier?: ((state: 'up' | 'down') => void) | undefined;
   /** The frame's slot is free again. */
   readonly release: (frame: number) => void;
+  readonly observer?: DirectionObserver | undefined;
 };
 
 export class LinkDirection implements Stage {
@@ -59,7 +61,7 @@ export class LinkDirection implements Stage {
     this.#stageContext = {
       ...context,
       drop: (frame, reason) => this.drop(frame, reason),
-      copied: (frame, isHeld) => this.#copied(frame, isHeld),
+      copied: (frame, copy) => this.#copied(frame, copy),
     };
     this.#chain = new Chain(this.#stageContext, this);
     this.#link = { push: (frame, nowNs) => this.#chain.head.push(frame, nowNs) };
@@ -90,6 +92,7 @@ export class LinkDirection implements Stage {
     frames.arrivedNs[frame] = nowNs;
     counters[OFFERED_FRAMES]!++;
     counters[OFFERED_BYTES]! += frames.length[frame]!;
+    this.#context.observer?.offered(frame);
     for (const rule of this.#rules) {
       if (!rule.matches(frame)) continue;
       rule.push(frame, nowNs);
@@ -107,6 +110,7 @@ export class LinkDirection implements Stage {
       return;
     }
     counters[DELIVERED_FRAMES]!++;
+    this.#context.observer?.delivered(frame);
     counters[DELIVERED_BYTES]! += frames.length[frame]!;
     if (nowNs > frames.arrivedNs[frame]!) counters[DELAYED_FRAMES]!++;
     this.#context.release(frame);
@@ -115,6 +119,7 @@ export class LinkDirection implements Stage {
   /** The other end of the chain: counts the frame and lets it go. */
   drop(frame: number, reason: DropReason): void {
     this.#context.counters[dropCounter(reason)]!++;
+    this.#context.observer?.dropped(frame, reason);
     this.#context.dropped(frame, this.#context.frames.length[frame]!, reason);
     this.#context.release(frame);
   }
@@ -129,18 +134,21 @@ export class LinkDirection implements Stage {
 
   /** A frame that never enters the link: no slot was free for it, or it is too long for one. Its slot is not released. */
   dropUnread(frame: number, length: number, reason: DropReason): void {
-    const { counters } = this.#context;
+    const { counters, observer } = this.#context;
     counters[OFFERED_FRAMES]!++;
     counters[OFFERED_BYTES]! += length;
     counters[dropCounter(reason)]!++;
+    observer?.offered(frame);
+    observer?.dropped(frame, reason);
     this.#context.dropped(frame, length, reason);
   }
 
-  /** The link made a copy of a frame; one that no slot held is lost at once. */
-  #copied(frame: number, isHeld: boolean): void {
-    const { counters, frames, dropped } = this.#context;
+  /** The link made a copy of a frame; one that no slot held, -1, is lost at once. */
+  #copied(frame: number, copy: number): void {
+    const { counters, frames, dropped, observer } = this.#context;
     counters[DUPLICATED_FRAMES]!++;
-    if (isHeld) return;
+    observer?.duplicated(frame, copy);
+    if (copy !== -1) return;
     counters[dropCounter('pool')]!++;
     dropped(frame, frames.length[frame]!, 'pool');
   }

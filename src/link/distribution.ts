@@ -7,6 +7,7 @@
  *
  * Without a distribution netem (and so this) is uniform; its manual page says normal, the kernel's source does not.
  */
+import { ln } from './logarithm.ts';
 import { UnitError } from './units.ts';
 
 export const DISTRIBUTIONS = ['uniform', 'normal', 'pareto', 'paretonormal'] as const;
@@ -114,7 +115,7 @@ function normal(uniform: number): number {
 
 function normalTail(probability: number): number {
   if (probability === 0) return Number.NEGATIVE_INFINITY;
-  const q = Math.sqrt(-2 * Math.log(probability));
+  const q = Math.sqrt(-2 * ln(probability));
   return (
     (((((-0.007784894002430293 * q - 0.3223964580411365) * q - 2.400758277161838) * q - 2.549732539343734) *
       q +

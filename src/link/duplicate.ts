@@ -69,7 +69,7 @@ class Duplicate implements ImpairmentStage<DuplicateSettings> {
   #copy(frame: number): number {
     const { frames, copied } = this.#context;
     const copy = frames.take();
-    copied(frame, copy !== -1);
+    copied(frame, copy);
     if (copy === -1) return -1;
     const start = frames.offset(frame);
     frames.bytes.copyWithin(frames.offset(copy), start, start + frames.length[frame]!);

@@ -69,8 +69,8 @@ export type StageContext = {
   readonly drop: Drop;
   /** Tells the device at the far end that the direction carries nothing, or does again; without it there is none to tell. */
   readonly tellCarrier?: ((state: 'up' | 'down') => void) | undefined;
-  /** Counts a copy of a frame; without a slot to hold it, it is lost at once. */
-  readonly copied: (frame: number, isHeld: boolean) => void;
+  /** Counts a copy of a frame; without a slot to hold it, as -1, it is lost at once. */
+  readonly copied: (frame: number, copy: number) => void;
 };
 
 /** A stage whose settings change while frames are in it. */

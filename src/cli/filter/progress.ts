@@ -23,7 +23,8 @@ export class Progress {
     this.#enabled = enabled && terminal.err.isTTY === true;
   }
 
-  update(readBytes: number, packets: number, matched: number): void {
+  /** `what` says what was done until now. */
+  update(readBytes: number, what: () => string): void {
     if (!this.#enabled) return;
     const nowMs = performance.now();
     if (nowMs < this.#nextMs) return;
@@ -32,9 +33,7 @@ export class Progress {
     const share = this.#totalBytes
       ? `${Math.floor((100 * readBytes) / this.#totalBytes)} %`
       : `${count(Math.floor(readBytes / 1e6))} MB`;
-    this.#terminal.err.write(
-      `${CLEAR_LINE}${this.#name}: ${share}, ${count(matched)} of ${count(packets)} packets match`,
-    );
+    this.#terminal.err.write(`${CLEAR_LINE}${this.#name}: ${share}, ${what()}`);
   }
 
   /** Takes the line away; what is said next stands in its place. */

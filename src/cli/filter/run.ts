@@ -84,7 +84,10 @@ class FilterRun {
         this.#filterChunk();
         await this.#output?.flush();
         readBytes += chunk.length;
-        progress.update(readBytes, counts.packets, counts.matchedPackets);
+        progress.update(
+          readBytes,
+          () => `${count(counts.matchedPackets)} of ${count(counts.packets)} packets match`,
+        );
       }
       this.#reader.end();
       const kind = this.#kind;
