@@ -10,6 +10,7 @@ import { downCommand } from './commands/down.ts';
 import { dumpCommand } from './commands/dump.ts';
 import { execCommand } from './commands/exec.ts';
 import { filterCommand } from './commands/filter.ts';
+import { importCommand } from './commands/import.ts';
 import { joinCommand } from './commands/join.ts';
 import { psCommand } from './commands/ps.ts';
 import { reloadCommand } from './commands/reload.ts';
@@ -33,6 +34,7 @@ const COMMANDS: readonly ((context: Context) => Command)[] = [
   dumpCommand,
   setCommand,
   reloadCommand,
+  importCommand,
   filterCommand,
   replayCommand,
   doctorCommand,

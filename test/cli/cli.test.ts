@@ -45,7 +45,20 @@ const ATTACH = {
 } as const;
 
 const COMMANDS = [
-  ...['up', 'down', 'ps', 'stats', 'exec', 'attach', 'detach', 'descriptor', 'dump', 'set', 'doctor'],
+  ...[
+    'up',
+    'down',
+    'ps',
+    'stats',
+    'exec',
+    'attach',
+    'detach',
+    'descriptor',
+    'dump',
+    'set',
+    'import',
+    'doctor',
+  ],
 ];
 
 describe('help', () => {
@@ -66,6 +79,41 @@ describe('help', () => {
   test('the version is that of the package', async () => {
     const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
     expect(await taplab('--version')).toEqual({ status: 0, out: `${version}\n`, err: '' });
+  });
+});
+
+describe('import', () => {
+  const script = (): string => {
+    const path = join(folder, 'impair.sh');
+    writeFileSync(path, 'tc qdisc add dev eth0 root netem delay 20ms\nmodprobe sch_netem\n');
+    return path;
+  };
+
+  test('prints a lab file, and on stderr what is not in it', async () => {
+    const { status, out, err } = await taplab('import', 'netem', script());
+    expect(status).toBe(0);
+    expect(out).toContain('forward: delay 20ms');
+    expect(err).toMatch(/^not taken over: .*impair.sh:2: modprobe sch_netem: .*\n$/);
+  });
+
+  test('writes it where it is told, and has both as JSON', async () => {
+    const output = join(folder, 'impair.yaml');
+    const { status, out, err } = await taplab('import', 'netem', script(), '-o', output, '--json');
+    const { lab, leftOut } = JSON.parse(out) as { lab: string; leftOut: { line: number }[] };
+    expect([status, err, lab]).toEqual([0, '', readFileSync(output, 'utf8')]);
+    expect(leftOut).toMatchObject([{ line: 2, text: 'modprobe sch_netem' }]);
+  });
+
+  test('--strict fails when something was left out, and still makes the lab', async () => {
+    const { status, out } = await taplab('import', 'netem', script(), '--strict');
+    expect(status).toBe(2);
+    expect(out).toContain('name: impair');
+  });
+
+  test('a file that is not one of the kind is an error with its place', async () => {
+    const { status, out, err } = await taplab('import', 'kathara', script());
+    expect([status, out]).toEqual([1, '']);
+    expect(err).toMatch(/^taplab: .*impair.sh:1: .*expected DEVICE\[ARGUMENT\]=VALUE/);
   });
 });
 
