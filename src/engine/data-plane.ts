@@ -288,9 +288,10 @@ export class DataPlane {
     const nowNs = this.#clock.nowNs();
     const shape = superFrames.shape(superFrames.landing);
     const isSuper = isSuperFrame(u8, header);
-    if (isSuper && parseSuperFrame(u8, header, from, length, port.ethernet, shape)) {
-      this.#receiveSegments(port, from, shape, nowNs);
-      return length;
+    const isSound = isSuper && parseSuperFrame(u8, header, from, length, port.ethernet, shape);
+    // What a node asks for need not fit its MTU: segments too long for a slot must not be cut into one.
+    if (isSound && shape.headerBytes + runBytes(shape, 0, 1) < pool.slotBytes) {
+      return this.#receiveSegments(port, from, shape, nowNs);
     }
     const slot = isSuper ? -1 : pool.take();
     const into = slot === -1 ? pool.scratch : slot;
@@ -299,24 +300,28 @@ export class DataPlane {
     // Of a frame that is not all there the checksum cannot be known; neither will it go anywhere.
     const isPartial = (u8[header]! & NEEDS_CHECKSUM) !== 0 && stored === length;
     pool.partial[into] = isPartial ? 1 : 0;
-    this.#received(port, into, length, nowNs, isSuper ? 'device' : unreadIf(slot));
+    const unread = isSound ? 'mtu' : isSuper ? 'device' : unreadIf(slot);
+    this.#received(port, into, length, nowNs, unread);
     return length;
   }
 
-  /** Each segment of what has landed goes its own way; they share its bytes. */
-  #receiveSegments(port: Port, from: number, shape: SuperFrame, nowNs: number): void {
+  /**
+   * Each segment of what has landed goes its own way. They share its bytes, or have their own when no area is left in
+   * which it could stay. Returns their bytes as on a wire.
+   */
+  #receiveSegments(port: Port, from: number, shape: SuperFrame, nowNs: number): number {
     const { pool } = this;
     const area = pool.superFrames.keep();
     for (let segment = 0; segment < shape.segments; segment++) {
+      const slot = pool.take();
+      const into = slot === -1 ? pool.scratch : slot;
+      if (area !== -1 && slot !== -1) pool.refer(slot, area, segment);
+      else cutSegment(this.#arena.u8, from, shape, segment, pool.place(into));
       const length = shape.headerBytes + runBytes(shape, segment, 1);
-      const slot = area === -1 ? -1 : pool.take();
-      if (slot !== -1) pool.refer(slot, area, segment);
-      else if (length <= pool.slotBytes) {
-        cutSegment(this.#arena.u8, from, shape, segment, pool.place(pool.scratch));
-      }
-      this.#received(port, slot === -1 ? pool.scratch : slot, length, nowNs, unreadIf(slot));
+      this.#received(port, into, length, nowNs, unreadIf(slot));
     }
     if (area !== -1) pool.superFrames.release(area);
+    return shape.segments * shape.headerBytes + shape.payloadBytes;
   }
 
   /** Counts a frame that came in. `unread`: why it is dropped at once; it then stands in the scratch slot. */
@@ -337,6 +342,8 @@ export class DataPlane {
     const { direction } = port;
     if (unread !== undefined) {
       direction?.link.dropUnread(slot, stored, unread);
+      // It stood in the scratch slot, and nothing of it may hold for what stands there next.
+      pool.partial[slot] = 0;
     } else if (!direction) {
       pool.release(slot);
     } else if (length >= pool.slotBytes) {

@@ -5,6 +5,10 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Arena } from '../../src/arena/arena.ts';
+import { Heap } from '../../src/arena/heap.ts';
+import { framesSeen } from '../../src/bpf/bpf-if.ts';
+import { DescriptorTable } from '../../src/bpf/descriptor-table.ts';
+import { DIRECTION_IN } from '../../src/bpf/record.ts';
 import { type Device, GONE, NO_CARRIER, NO_FRAME, REFUSED } from '../../src/device/device.ts';
 import { VirtualClock } from '../../src/engine/clock.ts';
 import { INTERFACE_UP, RECEIVE_FRAMES, TRANSMIT_FRAMES } from '../../src/engine/counters.ts';
@@ -18,6 +22,7 @@ import {
   parseSuperFrame,
 } from '../../src/offload/super-frame.ts';
 import { VNET_HEADER } from '../../src/offload/virtio-net.ts';
+import { options as attachOptions } from '../bpf/helper.ts';
 import { buildSuperFrame, type Made } from '../helpers/super-frame.ts';
 
 const OUT = 80_000;
@@ -59,8 +64,9 @@ class FakeDevice implements Device {
 }
 
 function setUp(settings: Partial<LinkSettings> = {}, farOffload = true, superFramesPerWorker = 8) {
-  const counts = { workers: 1, interfaces: 2, directions: 1, descriptors: 1, superFramesPerWorker };
-  const arena = Arena.create({ ...counts, slotsPerWorker: 300, slotBytes: 1600, heapBytes: 4096 });
+  // Worker 1 does nothing: its memory is what lies behind that of worker 0.
+  const counts = { workers: 2, interfaces: 2, directions: 1, descriptors: 1, superFramesPerWorker };
+  const arena = Arena.create({ ...counts, slotsPerWorker: 300, slotBytes: 1600, heapBytes: 65_536 });
   const clock = new VirtualClock();
   const plane = new DataPlane(arena, 0, clock, () => {});
   const [near, far] = [new FakeDevice(arena), new FakeDevice(arena, farOffload)];
@@ -187,13 +193,60 @@ it.each<[number, DropReason]>([
   expect(plane.pool.used).toBe(0);
 });
 
-it('counts segments for which there is no room', () => {
-  const { near, run, counters, drops, plane } = setUp({ delayNs: 1e6 }, true, 2);
-  near.waiting.push(superFrame(14_480), superFrame(14_480), superFrame(14_480));
+it('gives segments bytes of their own when no area is left for their super-frame', () => {
+  const { near, far, run, counters, drops, plane } = setUp({ delayNs: 1e6 }, true, 2);
+  const frames = [superFrame(14_480), superFrame(14_480), superFrame(14_480)];
+  near.waiting.push(...frames);
   run();
   // One area is always kept free for landing.
-  expect([counters[OFFERED_FRAMES], drops('pool'), counters[DELIVERED_FRAMES]]).toEqual([30, 20, 10]);
+  expect([counters[OFFERED_FRAMES], drops('pool'), counters[DELIVERED_FRAMES]]).toEqual([30, 0, 30]);
+  expect(far.written.flatMap(onWire)).toEqual(frames.flatMap(onWire));
   expect(plane.pool.used).toBe(0);
+});
+
+it('counts segments for which there is no slot', () => {
+  const { near, run, counters, drops, plane } = setUp({ delayNs: 1e6 });
+  near.waiting.push(superFrame(350, { size: 1 }));
+  run();
+  expect([counters[OFFERED_FRAMES], drops('pool'), counters[DELIVERED_FRAMES]]).toEqual([350, 51, 299]);
+  expect(plane.pool.used).toBe(0);
+});
+
+it.each([1600, 5000, 60_000])('drops a super-frame whose segments of %s bytes fit no slot', async (size) => {
+  const { arena, plane, near, far, run, counters, drops } = setUp();
+  const table = new DescriptorTable(arena, new Heap(arena.heap, arena.capacity.heapBytes));
+  const attachment = { name: 'a:eth0', index: 0, generation: 0, linkType: 1, mtu: 1500 };
+  await table.attach({ ...attachment, write: async () => {} }, attachOptions);
+  near.waiting.push(superFrame(63_000, { size }));
+  run();
+  expect([counters[OFFERED_FRAMES], drops('mtu'), far.written.length]).toEqual([1, 1, 0]);
+  expect(framesSeen(arena, 0, DIRECTION_IN)).toBe(1);
+  expect(plane.pool.used).toBe(0);
+  const behind = plane.pool.place(plane.pool.scratch) + plane.pool.slotBytes;
+  expect(arena.u8.slice(behind, behind + 65_536).every((byte) => byte === 0)).toBe(true);
+});
+
+it('has nothing of a frame that found no slot hold for the next that finds none', async () => {
+  const { arena, plane, near, run } = setUp({ delayNs: 1e6 });
+  const partial = superFrame(500);
+  partial.fill(0, 1, 2);
+  partial.fill(0, 4, 6);
+  while (plane.pool.take() !== -1);
+  near.waiting.push(partial);
+  run();
+  const { scratch } = plane.pool;
+  const whole = Uint8Array.from({ length: 600 }, (_, i) => i);
+  plane.inject(0, whole);
+  plane.pool.length[scratch] = whole.length;
+  const at = plane.pool.offset(scratch);
+  expect(arena.u8.slice(at, at + whole.length)).toEqual(whole);
+});
+
+it('takes from one device no more segments at a time than of frames of their size', () => {
+  const { near, plane } = setUp();
+  near.waiting.push(...Array.from({ length: 8 }, () => superFrame(20_000, { size: 10 })));
+  plane.receive(plane.port(0)!);
+  expect(near.waiting.length).toBe(6);
 });
 
 it('lives through whatever a device hands over', () => {
