@@ -12,6 +12,8 @@
  *   interfaces   counters and state per interface (engine/counters.ts)
  *   directions   counters per link direction (link/counters.ts)
  *   delayErrors  one histogram per link direction (engine/histogram.ts)
+ *   switches     counters of each switch (switch/counters.ts)
+ *   macTables    what each switch has learned (switch/mac-table.ts)
  *   workers      what each worker says of itself (engine/counters.ts)
  *   matches      one area per worker: what its compiled filters found in the frame at hand (bpf/compiled.ts)
  *   frames       one pool of frame slots per worker (engine/frame-pool.ts)
@@ -21,6 +23,7 @@
  * Each section's records say who writes and who reads them, and under which lock.
  */
 import { MATCH_BYTES } from '../../vm/index.ts';
+import { MAC_TABLE_BYTES } from '../switch/mac-table.ts';
 
 /** How much of everything an arena has room for. */
 export type Capacity = {
@@ -28,6 +31,8 @@ export type Capacity = {
   readonly interfaces: number;
   readonly directions: number;
   readonly descriptors: number;
+  /** None unless said. */
+  readonly switches?: number;
   readonly slotsPerWorker: number;
   /** Bytes of one frame slot, a multiple of 64. */
   readonly slotBytes: number;
@@ -44,6 +49,7 @@ export const INTERFACE_BYTES = 64;
 export const DIRECTION_BYTES = 640;
 export const DELAY_ERROR_BYTES = 192;
 export const WORKER_BYTES = 256;
+export const SWITCH_BYTES = 64;
 
 /** What a thread needs to find its way in an arena that another thread made; goes through structured clone. */
 export type ArenaHandle = { readonly memory: WebAssembly.Memory; readonly capacity: Capacity };
@@ -81,6 +87,8 @@ export class Arena {
   readonly interfaces: number;
   readonly directions: number;
   readonly delayErrors: number;
+  readonly switches: number;
+  readonly macTables: number;
   readonly workers: number;
   readonly matches: number;
   readonly frames: number;
@@ -102,6 +110,8 @@ export class Arena {
     this.interfaces = section(capacity.interfaces * INTERFACE_BYTES);
     this.directions = section(capacity.directions * DIRECTION_BYTES);
     this.delayErrors = section(capacity.directions * DELAY_ERROR_BYTES);
+    this.switches = section((capacity.switches ?? 0) * SWITCH_BYTES);
+    this.macTables = section((capacity.switches ?? 0) * MAC_TABLE_BYTES);
     this.workers = section(capacity.workers * WORKER_BYTES);
     this.matches = section(capacity.workers * capacity.descriptors * MATCH_BYTES);
     this.frames = section(capacity.workers * capacity.slotsPerWorker * capacity.slotBytes);
@@ -163,6 +173,16 @@ export class Arena {
   /** Byte offset of a worker's match area: room for one match of every descriptor. */
   matchArea(worker: number): number {
     return this.matches + worker * this.capacity.descriptors * MATCH_BYTES;
+  }
+
+  /** Byte offset of what a switch has learned. */
+  macTable(index: number): number {
+    return this.macTables + index * MAC_TABLE_BYTES;
+  }
+
+  /** The counters of a switch, as a view. */
+  switchCounters(index: number): Float64Array {
+    return new Float64Array(this.memory.buffer, this.switches + index * SWITCH_BYTES, SWITCH_BYTES / 8);
   }
 
   /** The counters of a link direction, as a view. */

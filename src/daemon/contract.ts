@@ -6,6 +6,7 @@ import type { AttachOptions, DescriptorHandle } from '../bpf/types.ts';
 import type { Histogram } from '../engine/histogram.ts';
 import type { Lab } from '../lab/model.ts';
 import type { DropReason, LinkSettings } from '../link/settings.ts';
+import type { PortSettings } from '../switch/settings.ts';
 
 export type Counters = { readonly frames: number; readonly bytes: number };
 
@@ -87,6 +88,46 @@ export type WorkerStatus = {
   readonly timedTapsNs: number;
 };
 
+export type SwitchStatus = {
+  readonly name: string;
+  readonly kind: 'switch' | 'hub';
+  /** How long after the last frame from it an address is forgotten. */
+  readonly ageingNs: number;
+  /** The interface whose descriptors see what passes the mirrored ports. */
+  readonly mirror: string;
+  readonly ports: readonly SwitchPortStatus[];
+  /** Addresses that are known now, and how many can be. */
+  readonly addresses: number;
+  readonly addressRoom: number;
+  /** Frames, each counted in one of these four: sent to one port, to all of its VLAN, to none, refused for its VLAN. */
+  readonly forwarded: number;
+  readonly flooded: number;
+  readonly filtered: number;
+  readonly vlanRefused: number;
+  /** Addresses: learned, known at another port until then, not learned for want of room. */
+  readonly learned: number;
+  readonly moved: number;
+  readonly notLearned: number;
+};
+
+export type SwitchPortStatus = PortSettings & {
+  /** The interface that the port is. */
+  readonly name: string;
+  /** The link that leads to it. */
+  readonly link: string | null;
+};
+
+/** An address that a switch has learned. */
+export type AddressStatus = {
+  readonly mac: string;
+  /** 0 on a switch without VLANs. */
+  readonly vlan: number;
+  /** The interface that the port is. */
+  readonly port: string;
+  /** How long ago its last frame came. */
+  readonly ageNs: number;
+};
+
 /** A change of a link: what is given replaces, what is not stays. */
 export type LinkChange = {
   readonly forward?: Partial<LinkSettings>;
@@ -111,6 +152,11 @@ export interface EmulatorControl {
    * LabChangeError: ENXIO no such link, EINVAL, ENOSPC too many at once.
    */
   setLinks(changes: readonly NamedLinkChange[]): Promise<ChangedLink[]>;
+  /** Switches and hubs. */
+  switches(): SwitchStatus[];
+  switch(name: string): SwitchStatus | undefined;
+  /** What a switch has learned; undefined when there is none of that name. */
+  switchAddresses(name: string): AddressStatus[] | undefined;
   /** O(1) in the number of interfaces. Throws BpfError (ENXIO no such interface, ENOBUFS, EINVAL). */
   attach(interfaceName: string, options: AttachOptions): Promise<DescriptorHandle>;
   descriptor(id: number): DescriptorHandle | undefined;

@@ -21,12 +21,14 @@ import type { Lab, LabInterface, LabLink } from '../lab/model.ts';
 import type { Observe } from '../link/observer.ts';
 import { addressOf, MADV_DONTNEED, madvise } from '../sys/libc.ts';
 import type {
+  AddressStatus,
   ChangedLink,
   EmulatorControl,
   InterfaceStatus,
   LinkChange,
   LinkStatus,
   NamedLinkChange,
+  SwitchStatus,
   WorkerStatus,
 } from './contract.ts';
 import { capacityOf } from './layout.ts';
@@ -82,7 +84,9 @@ export class Emulator implements EmulatorControl {
         },
       });
     const detachAll = (interfaceIndex: number): Promise<void> => this.#descriptors.detachAll(interfaceIndex);
-    this.#topology = new Topology(this.#arena, lab, this.#host, detachAll, options);
+    const inline = this.#inline;
+    const uptimeNs = inline && ((): number => inline.nowNs());
+    this.#topology = new Topology(this.#arena, lab, this.#host, detachAll, options, uptimeNs);
   }
 
   /** Starts a lab on devices that are ready. Throws when a data plane cannot be started; nothing is left running. */
@@ -117,6 +121,18 @@ export class Emulator implements EmulatorControl {
 
   link(name: string): LinkStatus | undefined {
     return this.#topology.links.get(name);
+  }
+
+  switches(): SwitchStatus[] {
+    return this.#topology.switches.list();
+  }
+
+  switch(name: string): SwitchStatus | undefined {
+    return this.#topology.switches.get(name);
+  }
+
+  switchAddresses(name: string): AddressStatus[] | undefined {
+    return this.#topology.switches.addresses(name);
   }
 
   setLinks(changes: readonly NamedLinkChange[]): Promise<ChangedLink[]> {

@@ -24,7 +24,9 @@ const MORE_LINKS = 256;
 
 /** The capacity a lab needs. */
 export function capacityOf(lab: Lab): Capacity {
-  const interfaces = lab.nodes.flatMap((node) => node.interfaces);
+  const switches = lab.switches ?? [];
+  const ports = switches.flatMap((each) => [...each.ports, each.mirror]);
+  const interfaces = [...lab.nodes.flatMap((node) => node.interfaces), ...ports];
   const largest = Math.max(1500, ...interfaces.map((each) => each.mtu));
   const slotBytes = Math.ceil((largest + LINK_HEADER_BYTES + SPARE_BYTES) / 64) * 64;
   const workers = lab.virtual ? 1 : lab.workers;
@@ -33,6 +35,7 @@ export function capacityOf(lab: Lab): Capacity {
     interfaces: interfaces.length + MORE_INTERFACES,
     directions: 2 * (lab.links.length + MORE_LINKS),
     descriptors: MAX_DESCRIPTORS,
+    switches: switches.length,
     slotsPerWorker: Math.min(MAX_SLOTS, Math.floor(FRAME_BYTES / workers / slotBytes)),
     slotBytes,
     superFramesPerWorker: lab.virtual ? 0 : Math.floor(SUPER_BYTES / workers / SUPER_FRAME_BYTES),

@@ -3,7 +3,8 @@
  * move. What somebody has set by hand (`taplab set`) stays unless the file has another value than before.
  *
  * Links and descriptors come, go and change; so do nodes that join, which are let go to join again as what they are
- * now. What a run is built on cannot change: name, seed, workers, clock, and the nodes that the emulator makes itself.
+ * now. What a run is built on cannot change: name, seed, workers, clock, switches and hubs, and the nodes that the
+ * emulator makes itself. Impairments of switch ports can: they are their links'.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Lab, LabDescriptor, LabInterface, LabLink, LabNode } from '../lab/model.ts';
@@ -79,6 +80,7 @@ function refuseFixed(before: Lab, after: Lab): void {
   for (const key of ['name', 'seed', 'workers', 'virtual'] as const) {
     if (before[key] !== after[key]) reasons.push(`${key} is ${before[key]}, and would be ${after[key]}`);
   }
+  if (!isDeepStrictEqual(before.switches, after.switches)) reasons.push('switches or hubs differ');
   const made = (lab: Lab): LabNode[] => lab.nodes.filter(({ join }) => join !== true);
   const { removed, added } = difference(made(before), made(after), ({ name }) => name);
   for (const name of new Set([...removed, ...added].map((node) => node.name))) {

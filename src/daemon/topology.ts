@@ -17,7 +17,9 @@ import type { Lab, LabInterface, LabLink } from '../lab/model.ts';
 import { type ChangedLink, LabChangeError, type LinkStatus, type NamedLinkChange } from './contract.ts';
 import { largestMtu } from './layout.ts';
 import { LinkTable, type Told } from './links.ts';
+import { readersOf } from './placement.ts';
 import { type RegisteredInterface, Registry } from './registry.ts';
+import { SwitchTable } from './switches.ts';
 
 /** A kernel device that is open: its file, and the link type of its frames. */
 export type OpenPort = {
@@ -43,6 +45,7 @@ type Origin = 'lab' | 'connected';
 export class Topology {
   readonly registry: Registry;
   readonly links: LinkTable;
+  readonly switches: SwitchTable;
   readonly #arena: Arena;
   readonly #lab: Lab;
   readonly #host: PlaneHost;
@@ -53,13 +56,17 @@ export class Topology {
   #last: Promise<unknown> = Promise.resolve();
   #stopped = false;
 
-  /** @param detachAll detaches the descriptors of an interface that has gone */
+  /**
+   * @param detachAll detaches the descriptors of an interface that has gone
+   * @param uptimeNs CLOCK_MONOTONIC, unless it is virtual time
+   */
   constructor(
     arena: Arena,
     lab: Lab,
     host: PlaneHost,
     detachAll: (interfaceIndex: number) => Promise<void>,
     events: TopologyEvents,
+    uptimeNs: () => number = () => Number(process.hrtime.bigint()),
   ) {
     this.#arena = arena;
     this.#lab = lab;
@@ -68,21 +75,20 @@ export class Topology {
     this.#events = events;
     this.registry = new Registry(arena);
     this.links = new LinkTable(arena, lab.seed);
+    this.switches = new SwitchTable(arena, lab.switches ?? [], (name) => this.links.at(name), uptimeNs);
   }
 
-  /** Makes what the lab file names, in as few commands as possible. An interface without a port has no device yet. */
-  start(ports?: ReadonlyMap<string, OpenPort>): Promise<void> {
+  /** Makes what the lab file names, in as few commands as possible. An interface without a device has none yet. */
+  start(devices?: ReadonlyMap<string, OpenPort>): Promise<void> {
     return this.#inTurn(async () => {
-      const { workers } = this.#arena.capacity;
-      // Both directions of a link, and those of many links, on as many workers as there are.
-      const readers = new Map(
-        this.#lab.links.flatMap(({ endpoints }) => endpoints).map((name, i) => [name, i % workers]),
+      const readers = readersOf(this.#lab, this.#arena.capacity.workers);
+      const ports = (this.#lab.switches ?? []).flatMap((each) => [...each.ports, each.mirror]);
+      const shared = [...this.#lab.nodes.flatMap((node) => node.interfaces), ...ports].flatMap((each) =>
+        this.#register(each, devices?.get(each.name), readers.get(each.name)),
       );
-      const shared = this.#lab.nodes
-        .flatMap((node) => node.interfaces)
-        .flatMap((each) => this.#register(each, ports?.get(each.name), readers.get(each.name)));
       for (const link of this.#lab.links) this.links.add(link, (name) => this.#entry(name));
-      const wiring = this.#lab.links.flatMap(({ name }) => this.#wiring(name));
+      const links = this.#lab.links.flatMap(({ name }) => this.#wiring(name));
+      const wiring = [...this.switches.wiring((name) => this.#entry(name)), ...links];
       await this.#tell((worker) => [...shared, ...commandsOf(wiring, worker)]);
     });
   }
@@ -116,10 +122,13 @@ export class Topology {
     });
   }
 
-  /** Adds a link. Throws LabChangeError: ENXIO (no such interface), and what LinkTable.add() throws. */
+  /**
+   * Adds a link. Throws LabChangeError: ENXIO (no such interface), EINVAL (a switch belongs to another worker), and what
+   * LinkTable.add() throws.
+   */
   addLink(definition: LabLink): Promise<void> {
     return this.#inTurn(async () => {
-      for (const name of definition.endpoints) this.#entry(name);
+      this.#checkWorkers(definition);
       this.links.add(definition, (name) => this.#entry(name));
       const wiring = this.#wiring(definition.name);
       await this.#tell((worker) => commandsOf(wiring, worker));
@@ -224,12 +233,22 @@ export class Topology {
       throw new LabChangeError('EINVAL', `${name}: ${why}; take the lab down and up`);
     }
     const linkType = definition.kind === 'tun' ? LINKTYPE_RAW : LINKTYPE_ETHERNET;
-    const device = this.#lab.virtual ? MEMORY : port;
+    const isSwitched = isPort({ definition });
+    const device = this.#lab.virtual && !isSwitched ? MEMORY : port;
     if (device) this.#checkLinkType(name, linkType, device);
     const entry = this.registry.add(definition, linkType, reader);
     const ethernet = linkType === LINKTYPE_ETHERNET;
     const added: Command = { do: 'port', index: entry.index, mtu, ethernet, reader: entry.reader };
+    if (isSwitched) this.#setUp(entry, 1);
     return device ? [added, this.#giveDevice(entry, device, 'lab')] : [added];
+  }
+
+  /** What enters a switch is carried by the worker that the switch belongs to. */
+  #checkWorkers({ name, endpoints }: LabLink): void {
+    const [first, second] = endpoints.map((end) => this.#entry(end));
+    if (first!.reader === second!.reader || !(isPort(first!) || isPort(second!))) return;
+    const why = `${first!.name} and ${second!.name} belong to different workers, and one is a switch's`;
+    throw new LabChangeError('EINVAL', `link ${name}: ${why}; take the lab down and up`);
   }
 
   #checkLinkType(name: string, linkType: number, port: OpenPort): void {
@@ -305,6 +324,11 @@ export class Topology {
 
 /** The device of an interface of a virtual lab is not a file. */
 const MEMORY: OpenPort = { fd: -1, linkType: LINKTYPE_ETHERNET };
+
+/** Whether there is a switch behind an interface, and no device. */
+function isPort({ definition }: Pick<RegisteredInterface, 'definition'>): boolean {
+  return definition.kind === 'switch' || definition.kind === 'hub';
+}
 
 function commandsOf(told: readonly Told[], worker: number): Command[] {
   return told.filter((each) => each.worker === worker).map(({ command }) => command);

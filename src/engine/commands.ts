@@ -4,6 +4,7 @@
  */
 import type { Device } from '../device/device.ts';
 import type { LinkSettings } from '../link/settings.ts';
+import type { SwitchSettings } from '../switch/settings.ts';
 import type { DataPlane, Port } from './data-plane.ts';
 
 export type Command =
@@ -35,6 +36,16 @@ export type Command =
       readonly seed: number;
       /** Names the direction's random generators. */
       readonly path: string;
+    }
+  | {
+      /** Interfaces are the ports of a switch, which belongs to this worker alone. */
+      readonly do: 'switch';
+      /** Number of its records in the arena. */
+      readonly index: number;
+      readonly settings: SwitchSettings;
+      /** Interfaces, in the order of the settings' ports. */
+      readonly ports: readonly number[];
+      readonly mirror: number;
     }
   /** Carry nothing more in that direction; what is under way is dropped. */
   | { readonly do: 'remove-link'; readonly direction: number }
@@ -93,6 +104,9 @@ export function execute(target: CommandTarget, command: Command): void {
       plane.addLink(direction, from, to, settings, seed, path);
       break;
     }
+    case 'switch':
+      plane.addSwitch(command.index, command.settings, command.ports, command.mirror);
+      break;
     case 'remove-link':
       plane.removeLink(command.direction);
       break;

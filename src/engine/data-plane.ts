@@ -27,6 +27,11 @@ import {
   type SuperFrame,
 } from '../offload/super-frame.ts';
 import { clearVnetHeader, NEEDS_CHECKSUM, VNET_HEADER } from '../offload/virtio-net.ts';
+import { CLOCK_START_NS } from '../switch/counters.ts';
+import { MacTable } from '../switch/mac-table.ts';
+import type { SwitchSettings } from '../switch/settings.ts';
+import { Switch } from '../switch/switch.ts';
+import { Bridge } from './bridge.ts';
 import type { Clock } from './clock.ts';
 import {
   INTERFACE_UP,
@@ -61,6 +66,9 @@ export type Port = {
   /** Longest frame that fits: the MTU with the link header; 4 more for a frame with a VLAN tag. */
   readonly frameBytes: number;
   readonly ethernet: boolean;
+  /** The switch that this is a port of, and which, if this worker carries it; such an interface has no device. */
+  bridge: Bridge | undefined;
+  bridgePort: number;
   /** The direction that starts here, if this worker carries it. */
   direction: Direction | undefined;
   /** Whether the direction that leads here, if this worker carries it, carries anything. Its device has no carrier else. */
@@ -128,6 +136,8 @@ export class DataPlane {
       reads,
       frameBytes,
       ethernet,
+      bridge: undefined,
+      bridgePort: 0,
       direction: undefined,
       hasCarrier: true,
     };
@@ -145,6 +155,33 @@ export class DataPlane {
     if (port) this.#joiner.remove(port);
     this.#ports.delete(index);
     this.#filters[index] = undefined;
+  }
+
+  /**
+   * Makes interfaces the ports of a switch, which frames from their links enter.
+   * @param mirror the interface whose descriptors see them
+   */
+  addSwitch(index: number, settings: SwitchSettings, interfaces: readonly number[], mirror: number): void {
+    const { memory } = this.#arena;
+    const counters = this.#arena.switchCounters(index);
+    this.#clock.stampAt(0, this.#stamp);
+    counters[CLOCK_START_NS] = this.#stamp.uptimeSeconds * 1e9 + this.#stamp.uptimeNanoseconds;
+    const table = new MacTable(memory.buffer, this.#arena.macTable(index), settings.ageingNs);
+    const ports = interfaces.map((each) => this.#ports.get(each)!);
+    const bridge = new Bridge(
+      {
+        pool: this.pool,
+        receive: (port, slot, length, nowNs, unread) => this.#received(port, slot, length, nowNs, unread),
+        mirror: (slot, direction) => this.#show(mirror, slot, direction),
+      },
+      new Switch(settings, table, counters),
+      ports,
+      settings.ports.map(({ mirrored }) => mirrored),
+    );
+    for (const [i, port] of ports.entries()) {
+      port.bridge = bridge;
+      port.bridgePort = i;
+    }
   }
 
   /** Starts to carry frames from one port to the other. */
@@ -168,7 +205,7 @@ export class DataPlane {
         linkType: near.ethernet ? LINKTYPE_ETHERNET : LINKTYPE_RAW,
         random: (stage) => createRandom(seed, `${path}/${stage}`),
         deliver: (frame, dueNs) => {
-          const reason = this.#deliver(far, frame, link);
+          const reason = this.#deliver(far, frame, dueNs, link);
           // How long after the moment it was asked for; of a frame that the link did not hold back nothing was asked.
           if (reason === undefined && dueNs > pool.arrivedNs[frame]!) {
             observe(f64, errors, Math.max(0, this.#clock.nowNs() - dueNs));
@@ -223,7 +260,7 @@ export class DataPlane {
     if (slot === -1) throw new WriteError('pool');
     this.#arena.u8.set(frame, this.pool.offset(slot));
     this.pool.length[slot] = frame.length;
-    const reason = this.#deliver(port, slot, undefined, shown);
+    const reason = this.#deliver(port, slot, this.#clock.nowNs(), undefined, shown);
     this.pool.release(slot);
     if (reason !== undefined) throw new WriteError(reason);
   }
@@ -355,16 +392,25 @@ export class DataPlane {
     }
   }
 
-  /** Last step: out of the far device. Returns why it did not, if so. */
-  #deliver(port: Port, slot: number, link: LinkDirection | undefined, shown = true): DropReason | undefined {
+  /** Last step: out of the far device, or into the switch. Returns why it did not, if so. */
+  #deliver(
+    port: Port,
+    slot: number,
+    dueNs: number,
+    link: LinkDirection | undefined,
+    shown = true,
+  ): DropReason | undefined {
     const { pool } = this;
     const length = pool.length[slot]!;
     if (length > port.frameBytes && length > port.frameBytes + this.#tagBytes(port, slot)) return 'mtu';
     const counters = this.#arena.interfaceCounters(port.index);
-    const { device } = port;
-    if (!device || this.#arena.f64[counters + INTERFACE_UP] === 0) return 'carrier';
-    if (shown && bpfPeersPresent(this.#arena, port.index)) {
-      this.#tap(port.index, slot, length, DIRECTION_OUT, this.#clock.nowNs());
+    const { device, bridge } = port;
+    if ((!device && !bridge) || this.#arena.f64[counters + INTERFACE_UP] === 0) return 'carrier';
+    if (shown) this.#show(port.index, slot, DIRECTION_OUT);
+    if (!device) {
+      this.#countTransmitted(counters, length);
+      bridge!.accept(port.bridgePort, slot, dueNs);
+      return undefined;
     }
     if (link !== undefined && device.offload && pool.isSegment(slot)) {
       this.#joiner.append(port, slot, link);
@@ -373,9 +419,13 @@ export class DataPlane {
     this.#joiner.close(port);
     const written = this.#write(device, slot, length);
     if (written < 0) return this.#refused(port, written);
+    this.#countTransmitted(counters, length);
+    return undefined;
+  }
+
+  #countTransmitted(counters: number, length: number): void {
     this.#arena.f64[counters + TRANSMIT_FRAMES]!++;
     this.#arena.f64[counters + TRANSMIT_BYTES]! += length;
-    return undefined;
   }
 
   #write(device: Device, slot: number, length: number): number {
@@ -407,6 +457,12 @@ export class DataPlane {
   #seen(slot: number): number {
     const { pool } = this;
     return pool.isSegment(slot) ? pool.cut(slot, pool.scratch) : pool.offset(slot);
+  }
+
+  /** Shows a frame to those who listen at an interface. */
+  #show(interfaceIndex: number, slot: number, direction: number): void {
+    if (!bpfPeersPresent(this.#arena, interfaceIndex)) return;
+    this.#tap(interfaceIndex, slot, this.pool.length[slot]!, direction, this.#clock.nowNs());
   }
 
   /** Shows a frame once more that came in at an interface and is now dropped. */

@@ -92,6 +92,25 @@ export class FramePool implements FrameTable {
     this.segment[slot] = segment;
   }
 
+  /** Makes a slot, free but for that, the same frame as another: a segment of the same super-frame, if it is one. */
+  copy(from: number, to: number): void {
+    const length = this.length[from]!;
+    this.length[to] = length;
+    if (this.area[from] !== WHOLE) {
+      this.refer(to, this.area[from]!, this.segment[from]!);
+      return;
+    }
+    const start = this.place(from);
+    this.bytes.copyWithin(this.place(to) - VNET_HEADER, start - VNET_HEADER, start + length);
+    this.partial[to] = this.partial[from]!;
+  }
+
+  /** Byte offset in the arena of a frame's link header, to look at. */
+  header(slot: number): number {
+    const area = this.area[slot]!;
+    return area === WHOLE ? this.place(slot) : this.superFrames.offset(area);
+  }
+
   isSegment(slot: number): boolean {
     return this.area[slot] !== WHOLE;
   }

@@ -3,9 +3,13 @@
  * lab/parse.ts makes it from a lab file; nothing else does.
  */
 import type { LinkSettings } from '../link/settings.ts';
+import type { SwitchSettings } from '../switch/settings.ts';
 
 /** Where an interface's frames come from. `tap`, `tun` and `tuntap2` are kernel devices; `memory` and `pcap` need no privilege. */
 export type DeviceKind = 'tap' | 'tun' | 'tuntap2' | 'memory' | 'pcap';
+
+/** What is behind an interface: a device, or a switch or hub whose port it is. */
+export type InterfaceKind = DeviceKind | 'switch' | 'hub';
 
 export type LabInterface = {
   /** `node:interface`, the name by which everything refers to it. */
@@ -13,7 +17,7 @@ export type LabInterface = {
   readonly node: string;
   /** The device's name inside the node, at most 15 bytes. */
   readonly device: string;
-  readonly kind: DeviceKind;
+  readonly kind: InterfaceKind;
   /** Addresses with prefix length, IPv4 or IPv6. */
   readonly addresses: readonly string[];
   /** Hardware address; derived from lab and interface name when the file gives none, so that it is the same in every run. */
@@ -47,6 +51,15 @@ export type LabLink = {
   readonly reverse: LinkSettings;
 };
 
+export type LabSwitch = {
+  readonly name: string;
+  /** The interfaces that its ports are, in the order of the settings' ports. Links lead to them as to any other. */
+  readonly ports: readonly LabInterface[];
+  /** The interface whose descriptors see what passes the ports; it has no link. */
+  readonly mirror: LabInterface;
+  readonly settings: SwitchSettings;
+};
+
 export type LabDescriptor = {
   readonly interface: string;
   /** A FILTER as on the command line: expression, `@name`, or program text; empty accepts everything. */
@@ -64,6 +77,8 @@ export type Lab = {
   readonly workers: number;
   readonly nodes: readonly LabNode[];
   readonly links: readonly LabLink[];
+  /** None when absent. */
+  readonly switches?: readonly LabSwitch[];
   readonly descriptors: readonly LabDescriptor[];
   /** True when every device is `memory` or `pcap`: the lab runs on a virtual clock, with no privilege. */
   readonly virtual: boolean;

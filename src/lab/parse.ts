@@ -22,6 +22,7 @@ import {
   splitRoute,
 } from './schema.ts';
 import { MAX_FILE_BYTES, readSource } from './source.ts';
+import { makeSwitches, portLinks, switchEntries } from './switches.ts';
 import { tableProblems, tableReader } from './tables.ts';
 
 const MAX_ERRORS_SHOWN = 100;
@@ -80,7 +81,7 @@ export function parseLab(text: string, { file, baseDirectory, checkFilter }: Par
     ...(result.success ? [] : problemsOf(result.error, labSchema, source.data ?? {})),
     ...referenceProblems(source.data),
     ...(checkFilter === undefined ? [] : filterProblems(source.data, checkFilter)),
-    ...(result.success ? tableProblems(result.data.links ?? [], readText) : []),
+    ...(result.success ? tableProblems(result.data, readText) : []),
   ];
   for (const problem of problems) {
     errors.push({
@@ -119,13 +120,17 @@ function makeLab(input: LabInput, baseDirectory: string, readText: ReadText): La
   const nodes = Object.entries(input.nodes).map(([name, node]) =>
     makeNode(input.name, name, node, kind, absolute),
   );
+  const entries = switchEntries(input);
+  const mtus = nodes.flatMap((node) => node.interfaces.map(({ mtu }) => mtu));
+  const switches = makeSwitches(input.name, entries, Math.max(DEFAULT_MTU, ...mtus));
   const kinds = nodes.flatMap((node) => node.interfaces.map((labInterface) => labInterface.kind));
   return {
     name: input.name,
     seed: input.seed ?? 1,
     workers: input.workers ?? 1,
     nodes,
-    links: makeLinks(input.links ?? [], readText),
+    links: makeLinks([...(input.links ?? []), ...portLinks(entries)], readText),
+    ...(switches.length === 0 ? {} : { switches }),
     descriptors: (input.descriptors ?? []).map(
       ({ interface: name, filter, direction, write }): LabDescriptor => ({
         interface: name,

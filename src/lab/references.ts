@@ -10,6 +10,8 @@ import { didYouMean } from '../text/suggest.ts';
 import type { Path, Problem } from './issues.ts';
 import { type Prefix, parsePrefix, splitEndpoint } from './names.ts';
 import { MAX_JOINED_INTERFACES, splitRoute } from './schema.ts';
+import { checkSwitches, foundSwitches } from './switch-references.ts';
+import { MIRROR } from './switches.ts';
 
 type Map_ = Record<string, unknown>;
 /** What endpoints may refer to. */
@@ -29,11 +31,37 @@ export function referenceProblems(lab: unknown): Problem[] {
   const problems: Problem[] = [];
   const file = mapOf(lab);
   const interfaces = collectInterfaces(file, problems);
-  const names = { interfaces, nodes: new Set(Object.keys(mapOf(file.nodes))) };
-  checkLinks(file, names, problems);
+  const nodes = new Set(Object.keys(mapOf(file.nodes)));
+  const names = withPorts({ interfaces, nodes }, file);
+  const users = new Map<string, string>();
+  checkLinks(file, names, users, problems);
+  checkSwitches(file, nodes, {
+    problems,
+    kindOf: (name, path) =>
+      checkKnown(name, path, names, problems) ? names.interfaces.get(name)!.device : undefined,
+    use: (name, user, path) => {
+      const other = users.get(name);
+      if (other !== undefined) {
+        problems.push({ path, at: 'value', message: `${name} is used twice, in ${other} and in ${user}` });
+      }
+      users.set(name, user);
+    },
+  });
   checkDescriptors(file, names, problems);
   checkClock(interfaces, problems);
   return problems;
+}
+
+/** What a file names, the ports and mirrors of its switches included. A port that has an interface is no end of links. */
+function withPorts({ interfaces, nodes }: Names, file: Map_): Names {
+  const all = new Map(interfaces);
+  const hosts = new Set(nodes);
+  for (const { name, path, ports } of foundSwitches(file)) {
+    hosts.add(name);
+    for (const port of ports) all.set(port.name, { device: port.kind, path: port.path });
+    all.set(`${name}:${MIRROR}`, { device: 'mirror', path });
+  }
+  return { interfaces: all, nodes: hosts };
 }
 
 /** All interfaces by `node:interface`, after checking each by itself and the routes of its node. */
@@ -154,8 +182,10 @@ function checkKnown(text: string, path: Path, { interfaces, nodes }: Names, prob
   return false;
 }
 
-function checkLinks(file: Map_, known: Names, problems: Problem[]): void {
-  const users = new Map<string, string>();
+function checkLinks(file: Map_, known: Names, users: Map<string, string>, problems: Problem[]): void {
+  for (const { switchName, name, settings } of foundSwitches(file).flatMap(({ ports }) => ports)) {
+    if (settings.interface !== undefined) users.set(name, `switch "${switchName}"`);
+  }
   const names = new Map<string, number>();
   for (const [i, value] of listOf(file.links).entries()) {
     const link = mapOf(value);
@@ -182,7 +212,11 @@ function checkLinks(file: Map_, known: Names, problems: Problem[]): void {
         problems.push({ path, at: 'value', message });
       }
       users.set(end, shown);
-      kinds.push({ text: end, kind: known.interfaces.get(end)!.device });
+      const kind = known.interfaces.get(end)!.device;
+      if (kind === 'mirror') {
+        problems.push({ path, at: 'value', message: `${end} is for descriptors; no link leads to a mirror` });
+      }
+      kinds.push({ text: end, kind });
     }
     const [a, b] = kinds;
     if (a !== undefined && b !== undefined && (a.kind === 'tun') !== (b.kind === 'tun')) {

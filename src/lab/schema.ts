@@ -9,6 +9,8 @@ import { z } from 'zod';
 import { MAX_RULES } from '../link/counters.ts';
 import { IMPAIRMENT_WORDS, ImpairmentError, parseImpairment } from '../link/impairment.ts';
 import { VERDICTS } from '../link/settings.ts';
+import { parseTime, UnitError } from '../link/units.ts';
+import { MAX_PORTS, MAX_VLAN } from '../switch/settings.ts';
 import type { DeviceKind } from './model.ts';
 import {
   INTERFACE_PATTERN,
@@ -26,6 +28,8 @@ export const DEFAULT_MTU = 1500;
 const MAX_WORKERS = 64;
 const MAX_NODES = 256;
 const MAX_LINKS = 1024;
+/** And as many hubs. */
+const MAX_SWITCHES = 64;
 const MAX_DESCRIPTORS = 1024;
 /** Of one node. */
 const MAX_INTERFACES = 256;
@@ -39,6 +43,8 @@ export type LabInput = {
   workers?: number | undefined;
   device?: DeviceKind | undefined;
   nodes: Record<string, NodeInput>;
+  switches?: Record<string, SwitchInput> | null | undefined;
+  hubs?: Record<string, HubInput> | null | undefined;
   links?: LinkInput[] | null | undefined;
   descriptors?: DescriptorInput[] | null | undefined;
 };
@@ -69,6 +75,23 @@ export type LinkInput = {
   forward?: ImpairmentInput | undefined;
   reverse?: ImpairmentInput | undefined;
 };
+
+export type SwitchPortInput =
+  | string
+  | {
+      name?: string | undefined;
+      interface?: string | undefined;
+      vlan?: number | undefined;
+      trunk?: number[] | undefined;
+      native?: number | undefined;
+      mirror?: boolean | undefined;
+      impair?: ImpairmentInput | undefined;
+      ingress?: ImpairmentInput | undefined;
+      egress?: ImpairmentInput | undefined;
+    };
+
+type HubInput = { ports: SwitchPortInput[] };
+type SwitchInput = HubInput & { ageing?: string | undefined };
 
 type DescriptorInput = {
   interface: string;
@@ -252,6 +275,59 @@ const link = z.strictObject({
   reverse: impairment.describe('Second endpoint to first; laid over impair.').optional(),
 });
 
+const ageing = z
+  .string()
+  .max(64)
+  .superRefine((text, context) => {
+    try {
+      // tc(8) would take a bare number for microseconds.
+      if (!/[a-z]\s*$/i.test(text)) context.addIssue(`ageing: "${text}": a unit is missing, as in 300s`);
+      parseTime(text);
+    } catch (error) {
+      if (!(error instanceof UnitError)) throw error;
+      context.addIssue(`ageing: ${error.message}`);
+    }
+  });
+
+const vlan = z.int().min(1).max(MAX_VLAN);
+
+const portFields = {
+  name: interfaceName
+    .describe('Name of the port, as in sw0:uplink; its number, from 1, when absent.')
+    .optional(),
+  interface: endpoint.describe('The interface at this port; without one, for a link of its own.').optional(),
+  mirror: z.boolean().describe('Whether SWITCH:mirror shows its frames; true.').optional(),
+  impair: impairment.optional(),
+  ingress: impairment.describe('From the interface to the switch; laid over impair.').optional(),
+  egress: impairment.describe('From the switch to the interface; laid over impair.').optional(),
+};
+const hubPort = z.union([endpoint, z.strictObject(portFields)]);
+const switchPort = z.union([
+  endpoint,
+  z.strictObject({
+    ...portFields,
+    vlan: vlan.describe('Access port: its frames have no tag and belong to this VLAN.').optional(),
+    trunk: z.array(vlan).min(1).describe('Trunk port: the VLANs whose frames have a tag here.').optional(),
+    native: vlan.describe('Trunk port: the VLAN of frames without a tag.').optional(),
+  }),
+]);
+
+const switches = z
+  .record(
+    name,
+    z.strictObject({
+      ageing: ageing.describe('An address is forgotten when it was silent for so long; 300s.').optional(),
+      ports: z.array(switchPort).max(MAX_PORTS),
+    }),
+  )
+  .refine((map) => Object.keys(map).length <= MAX_SWITCHES, `at most ${MAX_SWITCHES} switches`)
+  .describe('Learning switches: sw0: { ports: [a:eth0, { interface: b:eth0, vlan: 10 }] }.');
+
+const hubs = z
+  .record(name, z.strictObject({ ports: z.array(hubPort).max(MAX_PORTS) }))
+  .refine((map) => Object.keys(map).length <= MAX_SWITCHES, `at most ${MAX_SWITCHES} hubs`)
+  .describe('Hubs, which send every frame to all other ports: h0: { ports: [a:eth0, b:eth0] }.');
+
 const descriptor = z.strictObject({
   interface: endpoint,
   filter: z.string().max(65_536).describe('A pcap-filter expression, @name, or program text.').optional(),
@@ -269,6 +345,8 @@ export const labSchema: z.ZodType<LabInput> = z.strictObject({
     .record(name, node)
     .refine((map) => Object.keys(map).length > 0, 'a lab needs at least one node')
     .refine((map) => Object.keys(map).length <= MAX_NODES, `at most ${MAX_NODES} nodes`),
+  switches: switches.nullable().optional(),
+  hubs: hubs.nullable().optional(),
   links: z.array(link).max(MAX_LINKS).nullable().optional(),
   descriptors: z.array(descriptor).max(MAX_DESCRIPTORS).nullable().optional(),
 });

@@ -8,9 +8,12 @@ import { ImpairmentError, parseImpairment } from '../link/impairment.ts';
 import { UnitError } from '../link/units.ts';
 import type { ReadText } from '../link/words.ts';
 import type { Problem } from './issues.ts';
-import type { LinkInput } from './schema.ts';
+import type { ImpairmentInput, LabInput } from './schema.ts';
+import { switchEntries } from './switches.ts';
 
 const MAX_BYTES = 8_000_000;
+/** Of links and of ports. */
+const IMPAIRMENT_KEYS: ReadonlySet<string> = new Set(['impair', 'forward', 'reverse', 'ingress', 'egress']);
 
 /** Reads text files whose paths start from a folder, each once. What it returns throws UnitError. */
 export function tableReader(baseDirectory: string): ReadText {
@@ -34,19 +37,22 @@ function readTable(file: string, path: string): string {
   }
 }
 
-/** What is wrong with the files that the links' impairments name. The links are such as the schema accepts. */
-export function tableProblems(links: readonly LinkInput[], readText: ReadText): Problem[] {
-  return links.flatMap((link, i) =>
-    (['impair', 'forward', 'reverse'] as const).flatMap((side): Problem[] => {
-      const value = link[side];
-      if (value === undefined) return [];
+/** What is wrong with the files that impairments name. The lab is such as the schema accepts. */
+export function tableProblems(lab: LabInput, readText: ReadText): Problem[] {
+  const links = (lab.links ?? []).map((link, i) => ({ at: link, path: ['links', i] }));
+  const ports = switchEntries(lab).flatMap((entry) =>
+    entry.ports.map((port, i) => ({ at: port, path: [entry.section, entry.name, 'ports', i] })),
+  );
+  return [...links, ...ports].flatMap(({ at, path }) =>
+    Object.entries(at).flatMap(([side, value]): Problem[] => {
+      if (!IMPAIRMENT_KEYS.has(side)) return [];
       try {
-        parseImpairment(value, { readText });
+        parseImpairment(value as ImpairmentInput, { readText });
         return [];
       } catch (error) {
         if (!(error instanceof ImpairmentError)) throw error;
         return error.problems.map(({ key, position, message }) => ({
-          path: ['links', i, side, ...(key?.split('/') ?? [])],
+          path: [...path, side, ...(key?.split('/') ?? [])],
           at: 'value',
           offset: position,
           message,

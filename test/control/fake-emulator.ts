@@ -10,6 +10,7 @@ import {
   type Timestamp,
 } from '../../src/bpf/record.ts';
 import {
+  type AddressStatus,
   type AttachOptions,
   BpfError,
   type ChangedLink,
@@ -25,6 +26,7 @@ import {
   type NamedProgram,
   type Owner,
   type ReadOptions,
+  type SwitchStatus,
   type WorkerStatus,
 } from '../../src/daemon/contract.ts';
 import { UPPER_BOUNDS_NS } from '../../src/engine/histogram.ts';
@@ -265,6 +267,25 @@ export class FakeEmulator implements EmulatorControl {
     timedTaps: 0,
     timedTapsNs: 0,
   };
+  readonly switchState: Mutable<SwitchStatus> = {
+    name: 'sw0',
+    kind: 'switch',
+    ageingNs: 300e9,
+    mirror: 'sw0:mirror',
+    ports: [
+      { name: 'sw0:1', link: 'wan', vlans: { untagged: 10, tagged: [] }, mirrored: true },
+      { name: 'sw0:up', link: null, vlans: { untagged: null, tagged: [10, 20] }, mirrored: false },
+    ],
+    addresses: 1,
+    addressRoom: 4096,
+    forwarded: 5,
+    flooded: 4,
+    filtered: 3,
+    vlanRefused: 2,
+    learned: 1,
+    moved: 0,
+    notLearned: 0,
+  };
   readonly handles: Map<number, FakeDescriptor> = new Map();
   /** Thrown by the next attach or setLinks. */
   failure: Error | undefined;
@@ -327,6 +348,19 @@ export class FakeEmulator implements EmulatorControl {
 
   workers(): WorkerStatus[] {
     return [this.workerState];
+  }
+
+  switches(): SwitchStatus[] {
+    return [this.switchState];
+  }
+
+  switch(name: string): SwitchStatus | undefined {
+    return this.switches().find((each) => each.name === name);
+  }
+
+  switchAddresses(name: string): AddressStatus[] | undefined {
+    if (this.switch(name) === undefined) return undefined;
+    return [{ mac: '02:00:00:00:00:01', vlan: 10, port: 'sw0:1', ageNs: 1.5e9 }];
   }
 
   interfaces(): InterfaceStatus[] {
