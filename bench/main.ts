@@ -8,7 +8,7 @@ import { Command, Option } from 'commander';
 import { PACKAGE_ROOT } from '../src/package.ts';
 import { BPF_PARTS, type BpfPart, benchBpf, formatBpf } from './bpf.ts';
 import { benchLink, formatLink } from './link.ts';
-import { benchNet, formatNet } from './net.ts';
+import { benchNet, chartNet, formatNet } from './net.ts';
 import { benchVm, formatTables } from './vm.ts';
 
 type Options = { readonly seconds: string; readonly json?: boolean; readonly write?: boolean };
@@ -20,14 +20,17 @@ function report(
   results: unknown,
   tables: string,
   { json, write }: { json?: boolean | undefined; write?: boolean | undefined },
+  chart?: string,
 ): void {
   const text = JSON.stringify(results, undefined, 2);
   process.stdout.write(`${json ? text : tables}\n`);
   if (!write) return;
   const folder = join(PACKAGE_ROOT, 'docs', 'performance');
   mkdirSync(folder, { recursive: true });
+  if (chart !== undefined) writeFileSync(join(folder, `${name}.svg`), chart);
+  const picture = chart === undefined ? '' : `![${name}](${name}.svg)\n\n`;
   const head = `${title}\n\nMade by \`npm run bench -- ${name} --write\`.\n\n`;
-  writeFileSync(join(folder, `${name}.md`), `${head}${tables}`);
+  writeFileSync(join(folder, `${name}.md`), `${head}${picture}${tables}`);
   writeFileSync(join(folder, `${name}.json`), `${text}\n`);
 }
 
@@ -63,7 +66,14 @@ program
       ...(only && { only }),
       onProgress: (what) => process.stderr.write(`${what}\n`),
     });
-    report('net', '# Between two namespaces', results, formatNet(results), { json, write });
+    report(
+      'net',
+      '# Between two namespaces',
+      results,
+      formatNet(results),
+      { json, write },
+      chartNet(results),
+    );
   });
 
 type BpfOptions = {

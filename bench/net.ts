@@ -4,9 +4,11 @@
  * All contenders are up for the whole time, each between two namespaces of its own; they take their turns one after
  * the other, several rounds, and medians are reported. Nothing leaves the namespaces.
  */
-import { type Carrier, contenders } from './net/contenders.ts';
+import { type Carrier, contenders, WITHOUT_OFFLOAD } from './net/contenders.ts';
 import { compileC, Ground, isInstalled } from './net/ground.ts';
+import { type CaseTiming, formatCases, timeCases } from './net/taplab.ts';
 import { quantile, roundTrips, tcp, udp } from './net/work.ts';
+import { type BarGroup, barChart } from './svg.ts';
 import { median } from './vm/contender.ts';
 
 /** Medians over the rounds; absent when it could not be measured. */
@@ -21,12 +23,17 @@ export type NetTiming = {
   readonly largePacketsPerSecond?: number;
   readonly rttMedianMs?: number;
   readonly rttP99Ms?: number;
+  /** While TCP runs the same way. */
+  readonly loadedRttMedianMs?: number;
+  readonly loadedRttP99Ms?: number;
 };
 
 export type NetBenchResults = {
   readonly node: string;
   readonly rounds: number;
   readonly contenders: NetTiming[];
+  /** Absent when only some contenders were asked for. */
+  readonly cases?: CaseTiming[];
 };
 
 export type NetBenchOptions = {
@@ -56,6 +63,7 @@ export async function benchNet(options: NetBenchOptions): Promise<NetBenchResult
   const ground = new Ground();
   const samples = new Map<string, Samples>();
   const missing = new Map<string, string>();
+  let cases: CaseTiming[] | undefined;
   try {
     const generator = compileC(ground, 'udp');
     if ('missing' in generator) throw new Error(generator.missing);
@@ -78,6 +86,7 @@ export async function benchNet(options: NetBenchOptions): Promise<NetBenchResult
         }
       }
     }
+    if (!options.only) cases = await timeCases(ground, generator.path, options);
   } finally {
     await ground.close();
   }
@@ -89,6 +98,7 @@ export async function benchNet(options: NetBenchOptions): Promise<NetBenchResult
       ...(missing.has(name) && { missing: missing.get(name)! }),
       ...Object.fromEntries(Object.entries(own).map(([key, values]) => [key, median(values)])),
     })),
+    ...(cases && { cases }),
   };
 }
 
@@ -125,11 +135,59 @@ function workList(generator: string, seconds: number): Work[] {
         return { rttMedianMs: quantile(times, 0.5), rttP99Ms: quantile(times, 0.99) };
       },
     },
+    {
+      what: 'round trips under load',
+      measure: async (c) => {
+        const load = tcp(c, Math.max(seconds, 1), 1);
+        const times = await roundTrips(c, Math.floor(Math.max(seconds, 1) * 300));
+        await load;
+        return { loadedRttMedianMs: quantile(times, 0.5), loadedRttP99Ms: quantile(times, 0.99) };
+      },
+    },
   ];
 }
 
+/** What taplab is to reach beside others in the same run. */
+const RATIOS: readonly {
+  readonly what: string;
+  readonly of: Measurement;
+  readonly taplab: string;
+  readonly other: string;
+  readonly atLeast: number;
+}[] = [
+  { what: 'TCP', of: 'tcpGbitPerSecond', taplab: 'taplab', other: 'C forwarder, offload', atLeast: 0.9 },
+  { what: 'TCP', of: 'tcpGbitPerSecond', taplab: 'taplab', other: 'vde_switch', atLeast: 8 },
+  { what: 'TCP', of: 'tcpGbitPerSecond', taplab: 'taplab', other: 'vde_switch + wirefilter', atLeast: 16 },
+  { what: 'TCP', of: 'tcpGbitPerSecond', taplab: WITHOUT_OFFLOAD, other: 'C forwarder', atLeast: 0.85 },
+  { what: 'TCP', of: 'tcpGbitPerSecond', taplab: WITHOUT_OFFLOAD, other: 'vde_switch', atLeast: 1 },
+  {
+    what: 'small packets',
+    of: 'smallPacketsPerSecond',
+    taplab: 'taplab',
+    other: 'C forwarder',
+    atLeast: 0.9,
+  },
+  {
+    what: 'small packets',
+    of: 'smallPacketsPerSecond',
+    taplab: 'taplab',
+    other: 'vde_switch + wirefilter',
+    atLeast: 2.2,
+  },
+];
+
+function ratioRows({ contenders: all }: NetBenchResults): string[] {
+  const timing = (name: string): NetTiming | undefined => all.find((each) => each.name === name);
+  return RATIOS.flatMap(({ what, of, taplab, other, atLeast }) => {
+    const [ours, theirs] = [timing(taplab)?.[of], timing(other)?.[of]];
+    if (ours === undefined || theirs === undefined) return [];
+    return [`${what}: ${taplab} beside ${other} | ${(ours / theirs).toFixed(2)} | ${atLeast}`];
+  });
+}
+
 /** The results as Markdown. */
-export function formatNet({ node, rounds, contenders: all }: NetBenchResults): string {
+export function formatNet(results: NetBenchResults): string {
+  const { node, rounds, contenders: all, cases } = results;
   const cell = (value: number | undefined, digits: number, scale = 1): string =>
     value === undefined ? '-' : (value / scale).toFixed(digits);
   const rows = all.map((c) =>
@@ -143,12 +201,36 @@ export function formatNet({ node, rounds, contenders: all }: NetBenchResults): s
       cell(c.smallCpuNsPerPacket === 0 ? undefined : c.smallCpuNsPerPacket, 1, 1000),
       cell(c.rttMedianMs, 3),
       cell(c.rttP99Ms, 3),
+      cell(c.loadedRttMedianMs, 3),
+      cell(c.loadedRttP99Ms, 3),
     ].join(' | '),
   );
   return `Node ${node}. Medians of ${rounds} rounds; the contenders take turns.
 
-| | TCP Gbit/s | other way | 4 flows | 60-byte kpps | 1,514-byte kpps | CPU µs per small packet | rtt ms | rtt p99 ms |
-|---|---|---|---|---|---|---|---|---|
+| | TCP Gbit/s | other way | 4 flows | 60-byte kpps | 1,514-byte kpps | CPU µs per small packet | rtt ms | rtt p99 | rtt under TCP | p99 |
+|---|---|---|---|---|---|---|---|---|---|---|
 ${rows.map((row) => `| ${row} |`).join('\n')}
-`;
+
+| ratio | measured | to reach, at least |
+|---|---|---|
+${ratioRows(results)
+  .map((row) => `| ${row} |`)
+  .join('\n')}
+${cases ? `\n${formatCases(cases)}` : ''}`;
+}
+
+/** The results as a chart. */
+export function chartNet({ contenders: all }: NetBenchResults): string {
+  const group = (title: string, unit: string, of: Measurement, scale: number): BarGroup => ({
+    title,
+    unit,
+    bars: all.flatMap((each) =>
+      each[of] === undefined ? [] : [{ name: each.name, value: each[of] / scale }],
+    ),
+  });
+  return barChart('Between two namespaces', [
+    group('TCP, one flow', 'Gbit/s', 'tcpGbitPerSecond', 1),
+    group('60-byte frames', 'thousand packets per second', 'smallPacketsPerSecond', 1000),
+    group('round trip, median', 'ms', 'rttMedianMs', 1),
+  ]);
 }

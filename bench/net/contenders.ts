@@ -20,13 +20,15 @@ export type Contender = {
   start(pair: Pair): Promise<Carrier>;
 };
 
+export const WITHOUT_OFFLOAD = 'taplab, offload: false';
+
 /** All of them, the ones that are not installed included. */
 export function contenders(ground: Ground): Contender[] {
   const forwarder = compileC(ground, 'forwarder');
   const vde = isInstalled('vde_switch') ? {} : { missing: 'vde_switch (Debian: vde2)' };
   return [
     { name: 'taplab', start: (pair) => startTaplab(pair) },
-    { name: 'taplab, offload: false', start: (pair) => startTaplab(pair, '{}', ', offload: false') },
+    { name: WITHOUT_OFFLOAD, start: (pair) => startTaplab(pair, '{}', ', offload: false') },
     { name: 'C forwarder', ...cForwarder(forwarder, []) },
     { name: 'C forwarder, offload', ...cForwarder(forwarder, ['-o']) },
     { name: 'vde_switch', ...vde, start: startVdeSwitch },

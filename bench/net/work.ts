@@ -5,7 +5,7 @@
 import type { Carrier } from './contenders.ts';
 import { ADDRESS, cpuMs } from './ground.ts';
 
-/** Throughput of TCP over `flows` connections from a to b, in Gbit/s (iperf3). */
+/** Throughput of TCP over `flows` connections from a to b, in Gbit/s (iperf3, which runs for whole seconds). */
 export async function tcp(
   { pair }: Carrier,
   seconds: number,
@@ -19,7 +19,7 @@ export async function tcp(
       '-c',
       ADDRESS.b,
       '-t',
-      String(seconds),
+      String(Math.ceil(seconds)),
       '-P',
       String(flows),
       '-J',
