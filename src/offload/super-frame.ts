@@ -56,6 +56,11 @@ export function createSuperFrame(): SuperFrame {
 
 /** Headers are no longer than this; Linux's own limit for what a device may ask for is similar. */
 export const MAX_HEADER_BYTES = 512;
+/**
+ * Nor are there more segments: Linux sends none of less than 36 bytes (TCP_MIN_SND_MSS without time stamps), 64 KiB of
+ * which are 1,821. A node that asks for segments of one byte would keep a worker from all others for a third of a second.
+ */
+export const MAX_SEGMENTS = 2048;
 
 const ETHERNET = 14;
 const ETHERTYPE_VLAN = 0x8100;
@@ -108,10 +113,13 @@ export function parseSuperFrame(
   const headerBytes = transport + (isTcp ? (u8[frame + transport + 12]! >>> 4) * 4 : UDP_HEADER);
   if (headerBytes < transport + transportBytes || headerBytes >= length || headerBytes > MAX_HEADER_BYTES)
     return false;
+  const payloadBytes = length - headerBytes;
+  const segments = Math.ceil(payloadBytes / segmentBytes);
+  if (segments > MAX_SEGMENTS) return false;
   into.headerBytes = headerBytes;
-  into.payloadBytes = length - headerBytes;
+  into.payloadBytes = payloadBytes;
   into.segmentBytes = segmentBytes;
-  into.segments = Math.ceil(into.payloadBytes / segmentBytes);
+  into.segments = segments;
   into.network = network;
   into.transport = transport;
   into.isIPv6 = isIPv6;

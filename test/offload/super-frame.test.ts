@@ -5,6 +5,7 @@ import {
   createSuperFrame,
   cutSegment,
   MAX_HEADER_BYTES,
+  MAX_SEGMENTS,
   parseSuperFrame,
   payloadOffset,
   runBytes,
@@ -133,6 +134,16 @@ describe('a super-frame', () => {
     const length = build(u8, { ipv6: false, tcp: true, vlan: false, options: 0, payload, size: 5 });
     damage(u8, new DataView(u8.buffer));
     expect(parseSuperFrame(u8, HEADER, FRAME, length, true, createSuperFrame())).toBe(false);
+  });
+
+  it('is refused that asks for more segments than Linux ever sends', () => {
+    const u8 = new Uint8Array(150_000);
+    const parse = (bytes: number): boolean => {
+      const payload = new Uint8Array(bytes);
+      const length = build(u8, { ipv6: false, tcp: true, vlan: false, options: 0, payload, size: 8 });
+      return parseSuperFrame(u8, HEADER, FRAME, length, true, createSuperFrame());
+    };
+    expect([parse(8 * MAX_SEGMENTS), parse(8 * MAX_SEGMENTS + 1)]).toEqual([true, false]);
   });
 
   it('of any bytes whatever is refused or cut inside of what it has', () => {
