@@ -12,6 +12,7 @@ import { execCommand } from './commands/exec.ts';
 import { filterCommand } from './commands/filter.ts';
 import { importCommand } from './commands/import.ts';
 import { joinCommand } from './commands/join.ts';
+import { playCommand } from './commands/play.ts';
 import { psCommand } from './commands/ps.ts';
 import { reloadCommand } from './commands/reload.ts';
 import { replayCommand } from './commands/replay.ts';
@@ -33,6 +34,7 @@ const COMMANDS: readonly ((context: Context) => Command)[] = [
   descriptorCommand,
   dumpCommand,
   setCommand,
+  playCommand,
   reloadCommand,
   importCommand,
   filterCommand,

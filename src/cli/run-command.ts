@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 import { CliError } from './errors.ts';
 
 /** What a shell reports for a command that was ended by a signal, plus the signal's number. */
-const SIGNAL_STATUS = 128;
+export const SIGNAL_STATUS = 128;
 const COMMAND_NOT_EXECUTABLE = 126;
 export const COMMAND_NOT_FOUND = 127;
 /** Where the programs that lead into a node come from. */

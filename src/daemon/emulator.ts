@@ -195,7 +195,7 @@ export class Emulator implements EmulatorControl {
   }
 
   /** The clock of a virtual lab: the time now, and actions at later times. */
-  get clock(): { nowNs(): number; at(deadlineNs: number, action: () => void): void } {
+  get clock(): { nowNs(): number; at(deadlineNs: number, action: () => void | Promise<void>): void } {
     if (!this.#inline) throw new Error(`lab ${this.lab.name} runs in real time`);
     return this.#inline;
   }

@@ -11,9 +11,11 @@ import { resolveFilter } from '../control/filter.ts';
 import { openDevice } from '../device/open.ts';
 import { playCapture, recordCapture } from '../device/pcap.ts';
 import { claimLab } from '../lab/claim.ts';
-import { type Lab, type LabDescriptor, nodesToMake } from '../lab/model.ts';
+import { type Lab, type LabDescriptor, nodesToMake, type TimelineStep } from '../lab/model.ts';
 import { Nodes } from '../lab/namespaces.ts';
 import { VERSION } from '../package.ts';
+import { type Moment, momentsOf } from '../timeline/moments.ts';
+import { play } from '../timeline/play.ts';
 import { CONTROL_OWNER, DEFAULT_BUFFER_BYTES, DEFAULT_READ_TIMEOUT_MS } from './contract.ts';
 import { Emulator, type OpenPort } from './emulator.ts';
 import { describePlan, planReload } from './reload.ts';
@@ -138,6 +140,7 @@ export class LabRun {
     if (nodes) await nodes.configure();
     if (this.lab.virtual) await this.#connectFiles();
     signal?.throwIfAborted();
+    this.#startTimeline();
   }
 
   async #takeDown(): Promise<void> {
@@ -230,6 +233,35 @@ export class LabRun {
       onError: (error) => this.#options.log.error({ err: error }, 'a capture file was given up'),
     });
     await capture.toFile(definition.write);
+  }
+
+  /** On the virtual clock when there is one. What cannot be done is reported, and the rest is done. */
+  #startTimeline(): void {
+    const moments = momentsOf(this.lab.timeline ?? []);
+    const { emulator } = this;
+    const { log } = this.#options;
+    const onMoment = async ({ atNs, steps }: Moment<TimelineStep>): Promise<void> => {
+      const changes = steps.flatMap(({ links, forward, reverse }) =>
+        links.map((name) => ({ name, forward, reverse })),
+      );
+      const details = { atMs: atNs / 1e6, links: changes.map(({ name }) => name) };
+      try {
+        await emulator.setLinks(changes);
+        log.info(details, 'timeline: links changed');
+      } catch (error) {
+        log.warn({ ...details, reason: (error as Error).message }, 'timeline: links not changed');
+      }
+    };
+    if (this.lab.virtual) {
+      for (const moment of moments) emulator.clock.at(moment.atNs, () => onMoment(moment));
+      return;
+    }
+    const over = new AbortController();
+    const played = play(moments, { onMoment, signal: over.signal });
+    this.#onDown('stop the timeline', async () => {
+      over.abort();
+      await played;
+    });
   }
 
   /** The capture files behind `pcap` interfaces. */

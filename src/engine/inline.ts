@@ -15,6 +15,8 @@ import { DataPlane, type Port } from './data-plane.ts';
 import type { PlaneHost } from './host.ts';
 import { Scheduler } from './scheduler.ts';
 
+type Action = () => void | Promise<void>;
+
 /** Events between two looks at whether readers keep up. */
 const STEP_EVENTS = 64;
 
@@ -24,7 +26,9 @@ export class InlineHost implements PlaneHost, CommandTarget {
   readonly #arena: Arena;
   readonly #devices: Map<number, MemoryDevice> = new Map();
   readonly #ports: Port[] = [];
-  readonly #actions: Map<number, () => void> = new Map();
+  readonly #actions: Map<number, Action> = new Map();
+  /** What actions that are due have begun; time stands still until it is done. */
+  readonly #begun: Promise<void>[] = [];
   readonly #timers: Scheduler = new Scheduler(0);
   readonly #actionTimers: StageTimers;
   #lastAction = 0;
@@ -50,8 +54,8 @@ export class InlineHost implements PlaneHost, CommandTarget {
     return this.clock.nowNs();
   }
 
-  /** Calls `action` when the virtual time has come. */
-  at(deadlineNs: number, action: () => void): void {
+  /** Calls `action` when the virtual time has come. Time stands still until a promise it returns is kept. */
+  at(deadlineNs: number, action: Action): void {
     const id = ++this.#lastAction;
     this.#actions.set(id, action);
     this.#actionTimers.at(Math.max(deadlineNs, this.nowNs()), id);
@@ -68,6 +72,7 @@ export class InlineHost implements PlaneHost, CommandTarget {
 
   async #run(untilNs: number, behind: () => boolean): Promise<void> {
     while (!this.#closed && this.#step(untilNs)) {
+      await Promise.all(this.#begun.splice(0));
       do await setImmediate();
       while (behind() && !this.#closed);
     }
@@ -116,6 +121,7 @@ export class InlineHost implements PlaneHost, CommandTarget {
       this.clock.moveTo(nextNs);
       this.plane.runDue(nextNs);
       this.#timers.run(nextNs);
+      if (this.#begun.length > 0) return true;
     }
     return true;
   }
@@ -123,6 +129,7 @@ export class InlineHost implements PlaneHost, CommandTarget {
   #runAction(id: number): void {
     const action = this.#actions.get(id);
     this.#actions.delete(id);
-    action?.();
+    const begun = action?.();
+    if (begun) this.#begun.push(begun);
   }
 }

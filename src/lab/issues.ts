@@ -29,6 +29,9 @@ function translate(issue: Issue, base: Path, schema: z.ZodType, input: unknown):
   const label = path.length === 0 ? '' : `${String(path.at(-1))}: `;
   const value = valueAt(input, path);
   const one = (message: string, at: Problem['at'] = 'value'): Problem[] => [{ path, at, message }];
+  const missing = (): Problem[] => [
+    { path: path.slice(0, -1), at: 'value', message: `missing key "${String(path.at(-1))}"` },
+  ];
   switch (issue.code) {
     case 'unrecognized_keys': {
       const known = knownKeys(schema, path);
@@ -41,6 +44,7 @@ function translate(issue: Issue, base: Path, schema: z.ZodType, input: unknown):
     case 'invalid_key':
       return one(`bad name "${String(path.at(-1))}": ${issue.issues[0]?.message ?? 'not allowed'}`, 'key');
     case 'invalid_union': {
+      if (value === undefined) return missing();
       const branches = issue.errors.filter(
         (branch) => !branch.some((inner) => inner.code === 'invalid_type' && inner.path.length === 0),
       );
@@ -52,8 +56,7 @@ function translate(issue: Issue, base: Path, schema: z.ZodType, input: unknown):
     case 'invalid_type': {
       if (value !== undefined)
         return one(`${label}expected ${expectedType(issue)}, found ${typeName(value)}`);
-      const missing = String(path.at(-1));
-      return [{ path: path.slice(0, -1), at: 'value', message: `missing key "${missing}"` }];
+      return missing();
     }
     case 'invalid_value': {
       const words = issue.values.map(String);

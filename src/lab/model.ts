@@ -60,6 +60,14 @@ export type LabSwitch = {
   readonly settings: SwitchSettings;
 };
 
+/** A change of links at a time after the lab is up. */
+export type TimelineStep = {
+  readonly atNs: number;
+  readonly links: readonly string[];
+  readonly forward: Partial<LinkSettings>;
+  readonly reverse: Partial<LinkSettings>;
+};
+
 export type LabDescriptor = {
   readonly interface: string;
   /** A FILTER as on the command line: expression, `@name`, or program text; empty accepts everything. */
@@ -80,6 +88,8 @@ export type Lab = {
   /** None when absent. */
   readonly switches?: readonly LabSwitch[];
   readonly descriptors: readonly LabDescriptor[];
+  /** In any order. */
+  readonly timeline?: readonly TimelineStep[];
   /** True when every device is `memory` or `pcap`: the lab runs on a virtual clock, with no privilege. */
   readonly virtual: boolean;
 };

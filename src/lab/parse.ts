@@ -24,6 +24,7 @@ import {
 import { MAX_FILE_BYTES, readSource } from './source.ts';
 import { makeSwitches, portLinks, switchEntries } from './switches.ts';
 import { tableProblems, tableReader } from './tables.ts';
+import { makeStep, timelineProblems } from './timeline.ts';
 
 const MAX_ERRORS_SHOWN = 100;
 
@@ -82,6 +83,9 @@ export function parseLab(text: string, { file, baseDirectory, checkFilter }: Par
     ...referenceProblems(source.data),
     ...(checkFilter === undefined ? [] : filterProblems(source.data, checkFilter)),
     ...(result.success ? tableProblems(result.data, readText) : []),
+    ...(result.success
+      ? timelineProblems(result.data.timeline ?? [], linkNames(linksOf(result.data)), ['timeline'])
+      : []),
   ];
   for (const problem of problems) {
     errors.push({
@@ -129,7 +133,7 @@ function makeLab(input: LabInput, baseDirectory: string, readText: ReadText): La
     seed: input.seed ?? 1,
     workers: input.workers ?? 1,
     nodes,
-    links: makeLinks([...(input.links ?? []), ...portLinks(entries)], readText),
+    links: makeLinks(linksOf(input), readText),
     ...(switches.length === 0 ? {} : { switches }),
     descriptors: (input.descriptors ?? []).map(
       ({ interface: name, filter, direction, write }): LabDescriptor => ({
@@ -139,6 +143,7 @@ function makeLab(input: LabInput, baseDirectory: string, readText: ReadText): La
         ...(write === undefined ? {} : { write: absolute(write) }),
       }),
     ),
+    ...(input.timeline ? { timeline: input.timeline.map((step) => makeStep(step, readText)) } : {}),
     virtual: kinds.length > 0 && kinds.every((each) => each === 'memory' || each === 'pcap'),
   };
 }
@@ -193,17 +198,27 @@ function makeInterface(
 }
 
 function makeLinks(inputs: readonly LinkInput[], readText: ReadText): LabLink[] {
-  const taken = new Set(inputs.flatMap(({ name }) => name ?? []));
-  return inputs.map((input) => {
+  const names = linkNames(inputs);
+  return inputs.map((input, i) => {
     const forward = settingsOf([input.impair, input.forward], readText);
     const reverse = settingsOf([input.impair, input.reverse], readText);
     return {
-      name: input.name ?? derivedLinkName(input.endpoints, taken),
+      name: names[i]!,
       endpoints: input.endpoints,
       forward,
       reverse,
     };
   });
+}
+
+/** Those between nodes, and those of the ports of switches. */
+function linksOf(input: LabInput): LinkInput[] {
+  return [...(input.links ?? []), ...portLinks(switchEntries(input))];
+}
+
+function linkNames(inputs: readonly LinkInput[]): string[] {
+  const taken = new Set(inputs.flatMap(({ name }) => name ?? []));
+  return inputs.map(({ name, endpoints }) => name ?? derivedLinkName(endpoints, taken));
 }
 
 /** `client-server` for a link between nodes of these names, with a number when that is taken. */

@@ -31,6 +31,7 @@ const MAX_LINKS = 1024;
 /** And as many hubs. */
 const MAX_SWITCHES = 64;
 const MAX_DESCRIPTORS = 1024;
+const MAX_STEPS = 10_000;
 /** Of one node. */
 const MAX_INTERFACES = 256;
 /** Of a node that joins: its devices come in one message, which holds SCM_MAX_FD of them (unix(7)). */
@@ -47,7 +48,20 @@ export type LabInput = {
   hubs?: Record<string, HubInput> | null | undefined;
   links?: LinkInput[] | null | undefined;
   descriptors?: DescriptorInput[] | null | undefined;
+  timeline?: TimelineStepInput[] | null | undefined;
 };
+
+export type TimelineStepInput = {
+  at: string | number;
+  link: string | string[];
+  set?: ImpairmentInput | undefined;
+  forward?: ImpairmentInput | undefined;
+  reverse?: ImpairmentInput | undefined;
+  clear?: true | null | undefined;
+};
+
+/** A file of `taplab play`. */
+export type TimelineFileInput = { timeline: TimelineStepInput[]; length?: string | number | undefined };
 
 export type NodeInput = {
   join?: boolean | undefined;
@@ -335,6 +349,48 @@ const descriptor = z.strictObject({
   write: file.describe('pcapng file that receives the frames.').optional(),
 });
 
+/** A time from the start; bare numbers, which are microseconds to tc(8), are not meant. */
+const moment = z.union([z.string(), z.number()]).superRefine((value, context) => {
+  const text = String(value);
+  try {
+    if (parseTime(text) !== 0 && !/[a-z]$/i.test(text))
+      context.addIssue(`${text}: needs a unit, as ${text}s`);
+  } catch (error) {
+    if (!(error instanceof UnitError)) throw error;
+    context.addIssue(error.message);
+  }
+});
+
+/** Those of ports hold the names of a switch and an interface. */
+const linkName = z.string().min(1).max(128);
+const CHANGES = ['set', 'forward', 'reverse', 'clear'] as const;
+
+const timelineStep = z
+  .strictObject({
+    at: moment.describe('When, from the start: 10s, 500ms.'),
+    link: z
+      .union([linkName, z.array(linkName).min(1).max(MAX_LINKS)])
+      .describe('The link, or a list of links.'),
+    set: impairment.describe('Changes both directions; what is not named stays.').optional(),
+    forward: impairment.describe('First endpoint to second; laid over set.').optional(),
+    reverse: impairment.describe('Second endpoint to first; laid over set.').optional(),
+    clear: z
+      .union([z.literal(true), z.null()])
+      .describe('Takes everything away.')
+      .optional(),
+  })
+  .superRefine((step, context) => {
+    const given = CHANGES.filter((key) => key in step);
+    if (given.length === 0) context.addIssue('nothing changes here: give set, forward, reverse or clear');
+    if ('clear' in step && given.length > 1) context.addIssue(`give either clear or ${given[0]}`);
+  });
+
+/** What a file of `taplab play` may say. */
+export const timelineFileSchema: z.ZodType<TimelineFileInput> = z.strictObject({
+  timeline: z.array(timelineStep).min(1).max(MAX_STEPS),
+  length: moment.optional(),
+});
+
 /** What a lab file may say. */
 export const labSchema: z.ZodType<LabInput> = z.strictObject({
   name: name.describe('Name of the lab; part of the names of its namespaces.'),
@@ -349,4 +405,10 @@ export const labSchema: z.ZodType<LabInput> = z.strictObject({
   hubs: hubs.nullable().optional(),
   links: z.array(link).max(MAX_LINKS).nullable().optional(),
   descriptors: z.array(descriptor).max(MAX_DESCRIPTORS).nullable().optional(),
+  timeline: z
+    .array(timelineStep)
+    .max(MAX_STEPS)
+    .describe('Changes of links at given times after the lab is up.')
+    .nullable()
+    .optional(),
 });

@@ -12,8 +12,15 @@ import type { ImpairmentInput, LabInput } from './schema.ts';
 import { switchEntries } from './switches.ts';
 
 const MAX_BYTES = 8_000_000;
-/** Of links and of ports. */
-const IMPAIRMENT_KEYS: ReadonlySet<string> = new Set(['impair', 'forward', 'reverse', 'ingress', 'egress']);
+/** Of links, of ports and of the steps of a timeline. */
+const IMPAIRMENT_KEYS: ReadonlySet<string> = new Set([
+  'impair',
+  'set',
+  'forward',
+  'reverse',
+  'ingress',
+  'egress',
+]);
 
 /** Reads text files whose paths start from a folder, each once. What it returns throws UnitError. */
 export function tableReader(baseDirectory: string): ReadText {
@@ -43,9 +50,10 @@ export function tableProblems(lab: LabInput, readText: ReadText): Problem[] {
   const ports = switchEntries(lab).flatMap((entry) =>
     entry.ports.map((port, i) => ({ at: port, path: [entry.section, entry.name, 'ports', i] })),
   );
-  return [...links, ...ports].flatMap(({ at, path }) =>
+  const steps = (lab.timeline ?? []).map((step, i) => ({ at: step, path: ['timeline', i] }));
+  return [...links, ...ports, ...steps].flatMap(({ at, path }) =>
     Object.entries(at).flatMap(([side, value]): Problem[] => {
-      if (!IMPAIRMENT_KEYS.has(side)) return [];
+      if (!IMPAIRMENT_KEYS.has(side) || value === undefined) return [];
       try {
         parseImpairment(value as ImpairmentInput, { readText });
         return [];

@@ -1,6 +1,5 @@
 /** `taplab set`: changes what links do to frames, while they run. */
 import { Command, Option } from 'commander';
-import { NAME_PATTERN } from '../../lab/names.ts';
 import { IMPAIRMENT_WORDS, ImpairmentError, parseImpairment } from '../../link/impairment.ts';
 import { quote, tokens } from '../../link/words.ts';
 import { jsonOption } from '../arguments.ts';
@@ -63,7 +62,7 @@ function otherLinks(words: readonly string[]): readonly string[] {
   const starts = new Set([...IMPAIRMENT_WORDS.map(({ name }) => name), 'match', 'clear']);
   const first = words.findIndex((word) => starts.has(word.trim().split(/[\s,]/)[0]!));
   const names = words.slice(0, Math.max(0, first));
-  return names.every((name) => NAME_PATTERN.test(name)) ? names : [];
+  return names.every((name) => /^[\w:/.-]+$/.test(name)) ? names : [];
 }
 
 /** @throws CliError with the exit status of a usage error, when the words make no impairment */

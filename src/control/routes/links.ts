@@ -79,7 +79,10 @@ export function linkRoutes(app: App, context: ControlContext): void {
       const bodies = Object.entries(request.body.links);
       for (const [name] of bodies) findLink(context, name);
       access.requireOperator(request.raw.socket, 'change links');
-      const changes = bodies.map(([name, body]) => ({ name, ...linkChange(body, `#/links/${name}`) }));
+      const changes = bodies.map(([name, body]) => ({
+        name,
+        ...linkChange(body, `#/links/${name.replaceAll('/', '~1')}`),
+      }));
       return { links: await emulator.setLinks(changes) };
     },
   );
