@@ -186,7 +186,12 @@ export class LabRun {
     for (const node of nodesToMake(this.lab)) {
       for (const each of node.interfaces) {
         const device = await openDevice(each, nodes.namespace(node.name));
-        this.#onDown(`close ${each.name}`, () => device.close());
+        // The namespaces, which go next, take their devices with them.
+        this.#onDown(
+          `close ${each.name}`,
+          () => device.leave(),
+          () => void device.leave(),
+        );
         ports.set(each.name, device);
       }
     }

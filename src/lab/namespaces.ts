@@ -155,22 +155,24 @@ export function namespaceExists(name: string): boolean {
 
 /** Removes namespaces by name, the last first, through errors; those that do not exist are skipped. */
 export async function removeNamespaces(names: readonly string[]): Promise<RemovalReport> {
-  const processes: NodeProcess[] = [];
-  const errors: Error[] = [];
-  for (const name of [...names].reverse()) {
-    if (!namespaceExists(name)) continue;
-    try {
-      processes.push(...(await processesIn(name)));
-    } catch (error) {
-      errors.push(error as Error);
-    }
-    try {
-      await runTool('ip', ['netns', 'del', name], { attempt: `remove network namespace ${name}` });
-    } catch (error) {
-      errors.push(error as Error);
-    }
+  const there = [...names].reverse().filter(namespaceExists);
+  if (there.length === 0) return { processes: [], errors: [] };
+  const processes = processesIn(there);
+  try {
+    await runTool('ip', ['-force', '-batch', '-'], {
+      attempt: 'remove network namespaces',
+      input: there.map((name) => `netns del ${name}\n`).join(''),
+    });
+    return { processes, errors: [] };
+  } catch (error) {
+    // One error for each that is still there, in the words of ip; the command itself when none is.
+    const { stderr = '' } = error as Partial<ToolError>;
+    const errors = there.filter(namespaceExists).map((name) => {
+      const said = stderr.split('\n').find((line) => line.includes(name)) ?? (error as Error).message;
+      return new Error(`remove network namespace ${name}: ${said.trim()}`, { cause: error });
+    });
+    return { processes, errors: errors.length === 0 ? [error as Error] : errors };
   }
-  return { processes, errors };
 }
 
 /**

@@ -1,10 +1,9 @@
 /**
  * What runs inside the namespaces of nodes.
  */
-import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { runTool } from '../sys/tool.ts';
+import { NETNS_DIRECTORY } from './netns-directory.ts';
 
 /** A process found inside a namespace. */
 export type NodeProcess = { readonly namespace: string; readonly pid: number; readonly command: string };
@@ -18,22 +17,16 @@ const KILL_PATIENCE_MS = 5_000;
  */
 export async function endProcesses(names: readonly string[]): Promise<void> {
   const deadline = Date.now() + KILL_PATIENCE_MS;
-  for (const name of names) {
-    for (let left = await processesIn(name); left.length > 0; left = await processesIn(name)) {
-      for (const { pid } of left) kill(pid);
-      if (Date.now() > deadline) return;
-      await sleep(10);
-    }
+  for (let left = processesIn(names); left.length > 0; left = processesIn(names)) {
+    for (const { pid } of left) kill(pid);
+    if (Date.now() > deadline) return;
+    await sleep(10);
   }
 }
 
 /** The same at once, for a process that is ending; does not wait. */
 export function endProcessesNow(names: readonly string[]): void {
-  for (const name of names) {
-    const { stdout } = spawnSync('ip', ['netns', 'pids', name], { encoding: 'utf8' });
-    // Null when ip could not be run.
-    for (const pid of (stdout ?? '').split('\n')) if (pid !== '') kill(Number(pid));
-  }
+  for (const { pid } of processesIn(names)) kill(pid);
 }
 
 function kill(pid: number): void {
@@ -44,15 +37,34 @@ function kill(pid: number): void {
   }
 }
 
-/** The processes that run inside a namespace. */
-export async function processesIn(namespace: string): Promise<NodeProcess[]> {
-  const { stdout } = await runTool('ip', ['netns', 'pids', namespace], {
-    attempt: `list processes in ${namespace}`,
+/**
+ * The processes that run inside namespaces of these names; names that are none are skipped. As `ip netns pids`, in one
+ * walk through /proc for all of them.
+ */
+export function processesIn(names: readonly string[]): NodeProcess[] {
+  const byId = new Map<string, string>();
+  for (const name of names) {
+    const id = fileId(`${NETNS_DIRECTORY}/${name}`);
+    if (id !== undefined) byId.set(id, name);
+  }
+  if (byId.size === 0) return [];
+  return readdirSync('/proc').flatMap((entry): NodeProcess[] => {
+    if (!/^\d+$/.test(entry)) return [];
+    const namespace = byId.get(fileId(`/proc/${entry}/ns/net`) ?? '');
+    return namespace === undefined
+      ? []
+      : [{ namespace, pid: Number(entry), command: commandOf(Number(entry)) }];
   });
-  return stdout
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => ({ namespace, pid: Number(line), command: commandOf(Number(line)) }));
+}
+
+/** What tells files apart; undefined for one that is not there, or not for this process to see. */
+function fileId(path: string): string | undefined {
+  try {
+    const { dev, ino } = statSync(path);
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined;
+  }
 }
 
 function commandOf(pid: number): string {

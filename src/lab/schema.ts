@@ -26,7 +26,7 @@ const MIN_MTU = 68;
 const MAX_MTU = 9000;
 export const DEFAULT_MTU = 1500;
 const MAX_WORKERS = 64;
-const MAX_NODES = 256;
+const MAX_NODES = 1024;
 const MAX_LINKS = 1024;
 /** And as many hubs. */
 const MAX_SWITCHES = 64;
