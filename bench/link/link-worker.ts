@@ -68,10 +68,9 @@ function carry(frames: number): void {
   for (let i = 0; i < frames; i++) {
     nowNs += GAP_NS;
     scheduler.run(nowNs);
-    const slot = pool.take();
+    const slot = pool.take(turn);
     if (slot === -1) throw new Error(`${impairment}: more than ${slots} frames are in flight`);
     pool.length[slot] = FRAME_BYTES;
-    pool.owner[slot] = turn;
     directions[turn]!.offer(slot, nowNs);
     turn = turn + 1 === links ? 0 : turn + 1;
   }

@@ -7,8 +7,8 @@ import type { Lab } from '../lab/model.ts';
 
 /** Address space for frames, over all workers. Pages are taken from the system as frames are in flight. */
 const FRAME_BYTES = 512 * 2 ** 20;
-/** Enough for 100 ms at 5 Gbit/s in full-sized frames. */
-const MAX_SLOTS = 65_536;
+/** One link may hold four fifths of them (engine/shares.ts): 100,000 frames, 200 ms at 5 Gbit/s. */
+const MAX_SLOTS = 131_072;
 /** Address space for super-frames, over all workers: 50 ms at 10 Gbit/s. */
 const SUPER_BYTES = 64 * 2 ** 20;
 /** Address space for programs and capture buffers: 500 descriptors with the default buffers. */

@@ -47,6 +47,7 @@ import { FramePool } from './frame-pool.ts';
 import { observe } from './histogram.ts';
 import { Joiner } from './joiner.ts';
 import { Scheduler } from './scheduler.ts';
+import { NOBODY } from './shares.ts';
 
 /** Frames, and bytes, taken from one device before the others have their turn. */
 const READ_BATCH = 64;
@@ -231,9 +232,9 @@ export class DataPlane {
     setCarrier(far, true);
     this.#directions.delete(direction);
     this.scheduler.cancel(direction);
-    const { owner } = this.pool;
-    for (let slot = 0; slot < owner.length; slot++) {
-      if (owner[slot] === direction) link.drop(slot, 'carrier');
+    const { pool } = this;
+    for (let slot = 0; slot < pool.scratch; slot++) {
+      if (pool.owner(slot) === direction) link.drop(slot, 'carrier');
     }
   }
 
@@ -256,7 +257,7 @@ export class DataPlane {
     const port = this.#ports.get(index);
     if (!port) throw new WriteError('carrier');
     if (frame.length > this.pool.slotBytes) throw new WriteError('mtu');
-    const slot = this.pool.take();
+    const slot = this.pool.take(NOBODY);
     if (slot === -1) throw new WriteError('pool');
     this.#arena.u8.set(frame, this.pool.offset(slot));
     this.pool.length[slot] = frame.length;
@@ -269,7 +270,7 @@ export class DataPlane {
   inject(index: number, frame: Uint8Array): void {
     const port = this.#ports.get(index);
     if (!port || frame.length > this.pool.slotBytes) return;
-    const slot = this.pool.take();
+    const slot = this.pool.take(numberOf(port));
     const into = slot === -1 ? this.pool.scratch : slot;
     this.#arena.u8.set(frame, this.pool.offset(into));
     this.#carry(port, into, frame.length, this.#clock.nowNs(), unreadIf(slot));
@@ -305,7 +306,7 @@ export class DataPlane {
   /** Reads a frame into a slot. Returns what the device did. */
   #receiveOne(port: Port, device: Device): number {
     const { pool } = this;
-    const slot = pool.take();
+    const slot = pool.take(numberOf(port));
     const into = slot === -1 ? pool.scratch : slot;
     const length = device.read(pool.place(into), pool.slotBytes);
     if (length > NO_FRAME) this.#received(port, into, length, this.#clock.nowNs(), unreadIf(slot));
@@ -330,7 +331,7 @@ export class DataPlane {
     if (isSound && shape.headerBytes + runBytes(shape, 0, 1) < pool.slotBytes) {
       return this.#receiveSegments(port, from, shape, nowNs);
     }
-    const slot = isSuper ? -1 : pool.take();
+    const slot = isSuper ? -1 : pool.take(numberOf(port));
     const into = slot === -1 ? pool.scratch : slot;
     const stored = Math.min(length, pool.slotBytes);
     u8.copyWithin(pool.place(into) - VNET_HEADER, header, from + stored);
@@ -348,9 +349,9 @@ export class DataPlane {
    */
   #receiveSegments(port: Port, from: number, shape: SuperFrame, nowNs: number): number {
     const { pool } = this;
-    const area = pool.superFrames.keep();
+    const area = pool.superFrames.keep(numberOf(port));
     for (let segment = 0; segment < shape.segments; segment++) {
-      const slot = pool.take();
+      const slot = pool.take(numberOf(port));
       const into = slot === -1 ? pool.scratch : slot;
       if (area !== -1 && slot !== -1) pool.refer(slot, area, segment);
       else cutSegment(this.#arena.u8, from, shape, segment, pool.place(into));
@@ -387,7 +388,6 @@ export class DataPlane {
       direction.link.dropUnread(slot, stored, 'mtu');
       pool.release(slot);
     } else {
-      pool.owner[slot] = direction.number;
       direction.link.offer(slot, nowNs);
     }
   }
@@ -505,6 +505,11 @@ function setCarrier(port: Port, hasCarrier: boolean): void {
   if (hasCarrier === port.hasCarrier) return;
   port.hasCarrier = hasCarrier;
   port.device?.setCarrier?.(hasCarrier);
+}
+
+/** Of the direction whose frames come in at a port. */
+function numberOf({ direction }: Port): number {
+  return direction === undefined ? NOBODY : direction.number;
 }
 
 /** Why a frame is dropped for which there is no slot. */

@@ -1,7 +1,7 @@
 /**
  * The frame slots of one worker. Slots lie in the arena, so that filters can read frames where they are; who has a
  * slot is known to the worker alone. A slot given back is the next to be taken: a lab that holds few frames touches
- * little memory, and that stays in the cache.
+ * little memory, and that stays in the cache. No link direction can have all of them (shares.ts).
  *
  * A frame that came from a device with offload may be unfinished in one of two ways. offset() finishes it first, so
  * that whoever looks at a frame sees it as on a wire; place() is for the data plane, which knows.
@@ -14,9 +14,9 @@ import type { FrameTable } from '../link/stage.ts';
 import { completeChecksum } from '../offload/checksum.ts';
 import { cutSegment } from '../offload/super-frame.ts';
 import { VNET_HEADER } from '../offload/virtio-net.ts';
+import { NOBODY, Shares } from './shares.ts';
 import { SuperFrames } from './super-frames.ts';
 
-const NOBODY = -1;
 const WHOLE = -1;
 /** Bytes before each frame, for its virtio_net_hdr; a multiple of 16 keeps frames aligned. */
 export const SLOT_HEADROOM = 16;
@@ -26,8 +26,6 @@ export class FramePool implements FrameTable {
   readonly arrivedNs: Float64Array;
   readonly queuedNs: Float64Array;
   readonly next: Int32Array;
-  /** The link direction a frame is in; NOBODY for a free slot or a frame that is in none. */
-  readonly owner: Int32Array;
   readonly bytes: Uint8Array;
   /** The super-frame of which a frame is a segment, WHOLE if it has bytes of its own. */
   readonly area: Int32Array;
@@ -40,8 +38,9 @@ export class FramePool implements FrameTable {
   readonly scratch: number;
   readonly #start: number;
   readonly #stride: number;
-  /** Slots that are lent. */
-  used = 0;
+  readonly #shares: Shares;
+  /** The link direction a frame is in; NOBODY for a free slot or a frame that is in none. */
+  readonly #owner: Int32Array;
   /** Head of the list of free slots, through `next`; -1 when there is none. */
   #free: number;
 
@@ -49,7 +48,8 @@ export class FramePool implements FrameTable {
     const { slotsPerWorker, slotBytes } = arena.capacity;
     this.length = new Int32Array(slotsPerWorker);
     this.arrivedNs = new Float64Array(slotsPerWorker);
-    this.owner = new Int32Array(slotsPerWorker).fill(NOBODY);
+    this.#owner = new Int32Array(slotsPerWorker).fill(NOBODY);
+    this.#shares = new Shares(slotsPerWorker - 1, arena.capacity.directions);
     this.queuedNs = new Float64Array(slotsPerWorker);
     this.bytes = arena.u8;
     this.area = new Int32Array(slotsPerWorker).fill(WHOLE);
@@ -65,20 +65,32 @@ export class FramePool implements FrameTable {
     this.#stride = slotBytes;
   }
 
-  /** A free slot, or -1. */
-  take(): number {
+  /** Slots that are lent. */
+  get used(): number {
+    return this.scratch - this.#shares.free;
+  }
+
+  /** A free slot for a frame of a direction, or -1. */
+  take(direction: number): number {
+    if (!this.#shares.take(direction)) return -1;
     const slot = this.#free;
-    if (slot !== -1) {
-      this.#free = this.next[slot]!;
-      this.used++;
-    }
+    this.#free = this.next[slot]!;
+    this.#owner[slot] = direction;
     return slot;
+  }
+
+  takeLike(frame: number): number {
+    return this.take(this.#owner[frame]!);
+  }
+
+  owner(slot: number): number {
+    return this.#owner[slot]!;
   }
 
   /** Gives a slot back. */
   release(slot: number): void {
-    this.used--;
-    this.owner[slot] = NOBODY;
+    this.#shares.give(this.#owner[slot]!);
+    this.#owner[slot] = NOBODY;
     this.partial[slot] = 0;
     if (this.area[slot] !== WHOLE) this.#leaveArea(slot);
     this.next[slot] = this.#free;

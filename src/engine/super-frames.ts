@@ -8,6 +8,7 @@
 import { type Arena, SUPER_FRAME_BYTES } from '../arena/arena.ts';
 import { createSuperFrame, type SuperFrame } from '../offload/super-frame.ts';
 import { VNET_HEADER } from '../offload/virtio-net.ts';
+import { NOBODY, Shares } from './shares.ts';
 
 const NONE = -1;
 /** Room for the header, rounded up. */
@@ -22,6 +23,9 @@ export class SuperFrames {
   readonly #shapes: readonly SuperFrame[];
   /** How many hold an area. */
   readonly #holders: Int32Array;
+  /** For which link direction an area is kept. */
+  readonly #owner: Int32Array;
+  readonly #shares: Shares;
   /** Free areas, through this list. */
   readonly #next: Int32Array;
   #free: number;
@@ -31,6 +35,8 @@ export class SuperFrames {
     this.#start = arena.superFrames + worker * count * SUPER_FRAME_BYTES + HEADROOM;
     this.#shapes = Array.from({ length: count }, createSuperFrame);
     this.#holders = new Int32Array(count);
+    this.#owner = new Int32Array(count).fill(NOBODY);
+    this.#shares = new Shares(Math.max(0, count - 1), arena.capacity.directions);
     this.#next = Int32Array.from({ length: count }, (_, area) => (area + 1 < count ? area + 1 : NONE));
     this.landing = count === 0 ? NONE : 0;
     this.#free = count > 1 ? 1 : NONE;
@@ -50,10 +56,14 @@ export class SuperFrames {
     return this.#shapes[area]!;
   }
 
-  /** Keeps what has landed, held once, and lands elsewhere from now on. Returns its area, or -1 when that is the last. */
-  keep(): number {
-    if (this.#free === NONE) return NONE;
+  /**
+   * Keeps what has landed, held once, and lands elsewhere from now on. Returns its area, or -1 when the direction has
+   * its share or that is the last.
+   */
+  keep(direction: number): number {
+    if (!this.#shares.take(direction)) return NONE;
     const kept = this.landing;
+    this.#owner[kept] = direction;
     this.#holders[kept] = 1;
     this.landing = this.#free;
     this.#free = this.#next[this.landing]!;
@@ -66,6 +76,7 @@ export class SuperFrames {
 
   release(area: number): void {
     if (--this.#holders[area]! > 0) return;
+    this.#shares.give(this.#owner[area]!);
     this.#next[area] = this.#free;
     this.#free = area;
   }

@@ -68,13 +68,12 @@ class Duplicate implements ImpairmentStage<DuplicateSettings> {
 
   #copy(frame: number): number {
     const { frames, copied } = this.#context;
-    const copy = frames.take();
+    const copy = frames.takeLike(frame);
     copied(frame, copy);
     if (copy === -1) return -1;
     const start = frames.offset(frame);
     frames.bytes.copyWithin(frames.offset(copy), start, start + frames.length[frame]!);
     frames.length[copy] = frames.length[frame]!;
-    frames.owner[copy] = frames.owner[frame]!;
     frames.arrivedNs[copy] = frames.arrivedNs[frame]!;
     return copy;
   }

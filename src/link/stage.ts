@@ -42,16 +42,14 @@ export interface FrameTable {
   readonly arrivedNs: Float64Array;
   /** When the queue that holds it took it. */
   readonly queuedNs: Float64Array;
-  /** Which direction has it; a copy belongs to the same. */
-  readonly owner: Int32Array;
   /** Next frame of whatever list the frame is in; a frame is in one list at most. */
   readonly next: Int32Array;
   /** The memory in which frames lie. The stage that owns a frame may change it; nobody else sees it meanwhile. */
   readonly bytes: Uint8Array;
   /** Where in `bytes` a frame starts. */
   offset(frame: number): number;
-  /** A free slot, or -1. It goes back as frames do: through deliver or drop. */
-  take(): number;
+  /** A free slot for a copy of a frame, or -1. It goes back as frames do: through deliver or drop. */
+  takeLike(frame: number): number;
 }
 
 export type Drop = (frame: number, reason: DropReason) => void;
