@@ -9,6 +9,7 @@ import type { Switch } from '../switch/switch.ts';
 import { changedLength, copyChanged, KEEP } from '../switch/vlan.ts';
 import type { Port } from './data-plane.ts';
 import type { FramePool } from './frame-pool.ts';
+import { NOBODY } from './shares.ts';
 
 export type BridgeContext = {
   readonly pool: FramePool;
@@ -51,7 +52,7 @@ export class Bridge {
     const port = this.#ports[target]!;
     const change = this.#switch.tagChange(target, pool.bytes, pool.header(slot));
     const length = changedLength(pool.length[slot]!, change);
-    const copy = length > pool.slotBytes ? -1 : pool.take();
+    const copy = length > pool.slotBytes ? -1 : pool.take(port.direction?.number ?? NOBODY);
     if (copy === -1) {
       receive(port, slot, pool.length[slot]!, nowNs, length > pool.slotBytes ? 'mtu' : 'pool');
       return;
