@@ -23,7 +23,6 @@
  * Each section's records say who writes and who reads them, and under which lock.
  */
 import { MATCH_BYTES } from '../../vm/index.ts';
-import { MAC_TABLE_BYTES } from '../switch/mac-table.ts';
 
 /** How much of everything an arena has room for. */
 export type Capacity = {
@@ -50,6 +49,7 @@ export const DIRECTION_BYTES = 640;
 export const DELAY_ERROR_BYTES = 192;
 export const WORKER_BYTES = 256;
 export const SWITCH_BYTES = 64;
+export const MAC_TABLE_BYTES = 131_072;
 
 /** What a thread needs to find its way in an arena that another thread made; goes through structured clone. */
 export type ArenaHandle = { readonly memory: WebAssembly.Memory; readonly capacity: Capacity };

@@ -18,6 +18,7 @@ import { reloadCommand } from './commands/reload.ts';
 import { replayCommand } from './commands/replay.ts';
 import { setCommand } from './commands/set.ts';
 import { statsCommand } from './commands/stats.ts';
+import { switchCommand } from './commands/switch.ts';
 import { upCommand } from './commands/up.ts';
 import type { Context } from './context.ts';
 import { visible } from './terminal.ts';
@@ -35,6 +36,7 @@ const COMMANDS: readonly ((context: Context) => Command)[] = [
   dumpCommand,
   setCommand,
   playCommand,
+  switchCommand,
   reloadCommand,
   importCommand,
   filterCommand,

@@ -7,7 +7,7 @@ import { statSync } from 'node:fs';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import type { CaptureFormat } from '../capture/formats.ts';
 import type { MergedFormat } from '../capture/merged-output.ts';
-import type { InterfaceStatus, LinkStatus } from '../daemon/contract.ts';
+import type { AddressStatus, InterfaceStatus, LinkStatus, SwitchStatus } from '../daemon/contract.ts';
 import { listLabs } from '../lab/state.ts';
 import { PROBLEM_MEDIA_TYPE, type Problem, problem } from './problem.ts';
 import type { AttachRequest, DescriptorChange, LinkChangeRequest } from './schemas/requests.ts';
@@ -178,6 +178,20 @@ export class ControlClient {
   async changeLinks(links: Readonly<Record<string, LinkChangeRequest>>): Promise<LinkChanged[]> {
     const answer = await this.#json<{ links: LinkChanged[] }>('PATCH', '/v1/links', { body: { links } });
     return answer.links;
+  }
+
+  async switches(): Promise<SwitchStatus[]> {
+    return (await this.#json<{ switches: SwitchStatus[] }>('GET', '/v1/switches')).switches;
+  }
+
+  switch(name: string): Promise<SwitchStatus> {
+    return this.#json('GET', `/v1/switches/${encodeURIComponent(name)}`);
+  }
+
+  /** What a switch has learned. */
+  async switchAddresses(name: string): Promise<AddressStatus[]> {
+    const path = `/v1/switches/${encodeURIComponent(name)}/addresses`;
+    return (await this.#json<{ addresses: AddressStatus[] }>('GET', path)).addresses;
   }
 
   lab(): Promise<LabResource> {

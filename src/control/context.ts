@@ -3,7 +3,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Captures } from '../capture/captures.ts';
-import type { DescriptorHandle, EmulatorControl, InterfaceStatus, LinkStatus } from '../daemon/contract.ts';
+import type {
+  DescriptorHandle,
+  EmulatorControl,
+  InterfaceStatus,
+  LinkStatus,
+  SwitchStatus,
+} from '../daemon/contract.ts';
 import type { LabNode } from '../lab/model.ts';
 import { didYouMean } from '../text/suggest.ts';
 import type { Access } from './access.ts';
@@ -75,6 +81,13 @@ export function findLink({ emulator }: ControlContext, name: string): LinkStatus
   throw notFound('link', name, emulator.links());
 }
 
+/** @throws ProblemError 404 when there is no switch or hub of that name */
+export function findSwitch({ emulator }: ControlContext, name: string): SwitchStatus {
+  const found = emulator.switch(name);
+  if (found !== undefined) return found;
+  throw notFound('switch', name, emulator.switches());
+}
+
 /** @throws ProblemError 404 when there is no such descriptor */
 export function findDescriptor({ emulator }: ControlContext, id: number): DescriptorHandle {
   const found = emulator.descriptor(id);
@@ -88,6 +101,9 @@ function notFound(what: string, name: string, known: readonly { readonly name: s
   const names = known.map((each) => each.name);
   const shown = names.slice(0, LISTED_NAMES).join(', ');
   const more = names.length > LISTED_NAMES ? ` and ${names.length - LISTED_NAMES} more` : '';
-  const list = names.length === 0 ? `; this lab has no ${what}s.` : `; there are ${shown}${more}.`;
+  const list =
+    names.length === 0
+      ? `; this lab has no ${what === 'switch' ? 'switches' : `${what}s`}.`
+      : `; there are ${shown}${more}.`;
   return new ProblemError(404, `There is no ${what} "${name}"${didYouMean(name, names) || list}`);
 }

@@ -36,6 +36,7 @@ import { linkRoutes } from './routes/links.ts';
 import { metricsRoutes } from './routes/metrics.ts';
 import { readRoutes } from './routes/read.ts';
 import { streamRoutes } from './routes/stream.ts';
+import { switchRoutes } from './routes/switches.ts';
 import { toProblem } from './to-problem.ts';
 import { UserQuota } from './user-quota.ts';
 import { validatorCompiler } from './validation.ts';
@@ -170,6 +171,7 @@ function addRoutes(app: App, context: ControlContext): void {
   readRoutes(app, context);
   frameRoutes(app, context);
   linkRoutes(app, context);
+  switchRoutes(app, context);
   labRoutes(app, context);
   metricsRoutes(app, context);
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());

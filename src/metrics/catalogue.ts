@@ -11,6 +11,7 @@ import type {
   EmulatorControl,
   Histogram,
   InterfaceStatus,
+  SwitchStatus,
   WorkerStatus,
 } from '../daemon/contract.ts';
 import { UPPER_BOUNDS_NS } from '../engine/histogram.ts';
@@ -28,6 +29,7 @@ export type Label =
   | 'from'
   | 'to'
   | 'reason'
+  | 'switch'
   | 'rule'
   | 'descriptor'
   | 'worker'
@@ -45,6 +47,7 @@ export const LABELS: Readonly<Record<Label, string>> = {
   from: 'the interface whose frames it carries: one for each direction',
   to: 'the interface that gets them: one for each direction',
   reason: `why the frame was dropped: ${DROP_REASONS.map((reason) => `\`${reason}\``).join(', ')}`,
+  switch: 'name of the switch or hub, from the lab file',
   rule: "place of a rule among those of its direction, from 0: what it matches is in the lab's settings, not here",
   descriptor: 'number of a descriptor, as `taplab stats` shows it; its series end when it is closed',
   worker: 'number of a data-plane thread, from 0',
@@ -63,6 +66,7 @@ export type Family = {
     | 'interface'
     | 'direction of a link'
     | 'rule of a direction'
+    | 'switch or hub'
     | 'attached descriptor'
     | 'worker';
   readonly labels: readonly Label[];
@@ -85,6 +89,7 @@ export type State = {
   readonly lab: string;
   readonly interfaces: readonly InterfaceStatus[];
   readonly directions: readonly LabelledDirection[];
+  readonly switches: readonly SwitchStatus[];
   readonly descriptors: readonly DescriptorStatus[];
   readonly workers: readonly WorkerStatus[];
 };
@@ -104,6 +109,7 @@ export function stateOf(emulator: EmulatorControl): State {
         direction,
       })),
     ),
+    switches: emulator.switches(),
     descriptors: emulator.descriptors().map((handle) => handle.status()),
     workers: emulator.workers(),
   };
@@ -433,6 +439,59 @@ const DESCRIPTORS: Family = family(
   ],
 );
 
+const SWITCHES: Family = family(
+  { title: 'Switches and hubs', each: 'switch or hub', labels: ['switch'] },
+  (state) => state.switches,
+  ({ name }) => ({ switch: name }),
+  [
+    {
+      name: 'taplab_switch_forwarded_frames_total',
+      help: 'Frames sent to the one port where their destination is.',
+      value: ({ forwarded }) => forwarded,
+    },
+    {
+      name: 'taplab_switch_flooded_frames_total',
+      help: 'Frames sent to all ports of their VLAN: for a group, or for an address that is not known.',
+      value: ({ flooded }) => flooded,
+    },
+    {
+      name: 'taplab_switch_filtered_frames_total',
+      help: 'Frames sent nowhere: meant for where they came from, or for bridges only.',
+      value: ({ filtered }) => filtered,
+    },
+    {
+      name: 'taplab_switch_vlan_refused_frames_total',
+      help: 'Frames of a VLAN that their port does not carry.',
+      value: ({ vlanRefused }) => vlanRefused,
+    },
+    {
+      name: 'taplab_switch_addresses',
+      help: 'Addresses that are known.',
+      value: ({ addresses }) => addresses,
+    },
+    {
+      name: 'taplab_switch_address_room',
+      help: 'Addresses that can be known.',
+      value: ({ addressRoom }) => addressRoom,
+    },
+    {
+      name: 'taplab_switch_learned_addresses_total',
+      help: 'Addresses that were learned.',
+      value: ({ learned }) => learned,
+    },
+    {
+      name: 'taplab_switch_moved_addresses_total',
+      help: 'Addresses that were known at another port until then: many are the sign of a loop.',
+      value: ({ moved }) => moved,
+    },
+    {
+      name: 'taplab_switch_not_learned_addresses_total',
+      help: 'Addresses that were not learned for want of room.',
+      value: ({ notLearned }) => notLearned,
+    },
+  ],
+);
+
 const WORKERS: Family = family(
   { title: 'Workers', each: 'worker', labels: ['worker'] },
   (state) => state.workers,
@@ -486,4 +545,12 @@ const WORKERS: Family = family(
   ],
 );
 
-export const FAMILIES: readonly Family[] = [EMULATOR, INTERFACES, LINKS, RULES, DESCRIPTORS, WORKERS];
+export const FAMILIES: readonly Family[] = [
+  EMULATOR,
+  INTERFACES,
+  LINKS,
+  RULES,
+  SWITCHES,
+  DESCRIPTORS,
+  WORKERS,
+];

@@ -1,7 +1,7 @@
 /** `taplab ps`: the lab that runs, and what is in it. */
 import { Command } from 'commander';
 import type { DescriptorResource, LabResource } from '../../control/schemas/resources.ts';
-import type { InterfaceStatus, LinkStatus } from '../../daemon/contract.ts';
+import type { InterfaceStatus, LinkStatus, SwitchStatus } from '../../daemon/contract.ts';
 import { formatImpairment } from '../../link/impairment.ts';
 import { jsonOption } from '../arguments.ts';
 import type { Context } from '../context.ts';
@@ -12,21 +12,23 @@ import { type Terminal, visible } from '../terminal.ts';
 
 export function psCommand(context: Context): Command {
   return new Command('ps')
-    .summary('show the lab, its nodes, interfaces, links and descriptors')
-    .description('Shows the lab, its nodes, interfaces, links and descriptors.')
+    .summary('show the lab, its nodes, interfaces, links, switches and descriptors')
+    .description('Shows the lab, its nodes, interfaces, links, switches and descriptors.')
     .addOption(jsonOption('print all of it as JSON'))
     .action(async ({ json }: { json?: true }) => {
       const { client, terminal } = context;
-      const [lab, interfaces, links, descriptors] = await Promise.all([
+      const [lab, interfaces, links, switches, descriptors] = await Promise.all([
         client.lab(),
         client.interfaces(),
         client.links(),
+        client.switches(),
         client.descriptors(),
       ]);
-      if (json) return terminal.printJson({ lab, interfaces, links, descriptors });
+      if (json) return terminal.printJson({ lab, interfaces, links, switches, descriptors });
       printLab(terminal, lab);
       printInterfaces(terminal, lab, interfaces);
       if (links.length > 0) printLinks(terminal, links);
+      if (switches.length > 0) printSwitches(terminal, switches);
       if (descriptors.length > 0) printDescriptors(terminal, descriptors);
     });
 }
@@ -70,6 +72,18 @@ function printLinks(terminal: Terminal, links: readonly LinkStatus[]): void {
     [forward, reverse].map((each) => [name, each.from, each.to, formatImpairment(each.settings)]),
   );
   printTable(terminal, table(terminal, texts('LINK', 'FROM', 'TO', 'IMPAIRMENT'), rows));
+}
+
+function printSwitches(terminal: Terminal, switches: readonly SwitchStatus[]): void {
+  const rows = switches.map(({ name, kind, ports, addresses, mirror }) => [
+    name,
+    kind,
+    String(ports.length),
+    count(addresses),
+    mirror,
+  ]);
+  const columns = [...texts('SWITCH', 'KIND'), ...numbers('PORTS', 'ADDRESSES'), ...texts('MIRROR')];
+  printTable(terminal, table(terminal, columns, rows));
 }
 
 function printDescriptors(terminal: Terminal, descriptors: readonly DescriptorResource[]): void {

@@ -2,7 +2,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { DescriptorResource, LabResource } from '../../control/schemas/resources.ts';
-import type { Counters, DirectionStatus, InterfaceStatus, LinkStatus } from '../../daemon/contract.ts';
+import type {
+  Counters,
+  DirectionStatus,
+  InterfaceStatus,
+  LinkStatus,
+  SwitchStatus,
+} from '../../daemon/contract.ts';
 import { jsonOption, wholeNumber } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { count, si } from '../format.ts';
@@ -15,6 +21,7 @@ type Sample = {
   readonly nodes: LabResource['nodes'];
   readonly interfaces: readonly InterfaceStatus[];
   readonly links: readonly LinkStatus[];
+  readonly switches: readonly SwitchStatus[];
   readonly descriptors: readonly DescriptorResource[];
 };
 
@@ -23,7 +30,9 @@ type StatsOptions = { readonly json?: true; readonly watch?: true; readonly inte
 export function statsCommand(context: Context): Command {
   return new Command('stats')
     .summary('show counters and rates')
-    .description('Shows the counters of interfaces, links and descriptors, and the rates over an interval.')
+    .description(
+      'Shows the counters of interfaces, links, switches and descriptors, and the rates over an interval.',
+    )
     .option('-w, --watch', 'go on until Ctrl-C')
     .option('--interval <ms>', 'over which rates are measured', wholeNumber(50), 1000)
     .addOption(jsonOption('print the counters as JSON, at once; with --watch a line per interval'))
@@ -58,13 +67,14 @@ async function printTables(context: Context, { watch, interval }: StatsOptions):
 }
 
 async function sample({ client }: Context): Promise<Sample> {
-  const [{ nodes }, interfaces, links, descriptors] = await Promise.all([
+  const [{ nodes }, interfaces, links, switches, descriptors] = await Promise.all([
     client.lab(),
     client.interfaces(),
     client.links(),
+    client.switches(),
     client.descriptors(),
   ]);
-  return { time: new Date().toISOString(), nodes, interfaces, links, descriptors };
+  return { time: new Date().toISOString(), nodes, interfaces, links, switches, descriptors };
 }
 
 /** How fast counters grew between two samples. A counter that was reset counts from zero. */
@@ -91,6 +101,7 @@ function lines(terminal: Terminal, before: Sample, now: Sample): string[] {
   return [
     ...interfaceTable(terminal, rates, before, now),
     ...(now.links.length > 0 ? ['', ...linkTable(terminal, rates, before, now)] : []),
+    ...(now.switches.length > 0 ? ['', ...switchTable(terminal, rates, before, now)] : []),
     ...(now.descriptors.length > 0 ? ['', ...descriptorTable(terminal, rates, before, now)] : []),
   ];
 }
@@ -146,6 +157,28 @@ function drops({ drops: reasons }: DirectionStatus): Cell {
   const some = Object.entries(reasons).filter(([, dropped]) => dropped > 0);
   if (some.length === 0) return '-';
   return { text: some.map(([reason, dropped]) => `${reason} ${count(dropped)}`).join(', '), color: 'red' };
+}
+
+function switchTable(terminal: Terminal, rates: Rates, before: Sample, now: Sample): string[] {
+  const rows = now.switches.map((each) => {
+    const earlier = before.switches.find(({ name }) => name === each.name);
+    return [
+      each.name,
+      count(each.forwarded),
+      rates.perSecond(earlier?.forwarded, each.forwarded, 'pps'),
+      count(each.flooded),
+      rates.perSecond(earlier?.flooded, each.flooded, 'pps'),
+      count(each.filtered),
+      count(each.vlanRefused),
+      count(each.addresses),
+      count(each.moved),
+    ];
+  });
+  const columns = [
+    ...texts('SWITCH'),
+    ...numbers('FORWARDED', 'RATE', 'FLOODED', 'RATE', 'FILTERED', 'VLAN', 'ADDRESSES', 'MOVED'),
+  ];
+  return table(terminal, columns, rows);
 }
 
 function descriptorTable(terminal: Terminal, rates: Rates, before: Sample, now: Sample): string[] {
