@@ -2,16 +2,17 @@
  * The pump of one descriptor: reads its batches, encodes each once per format in use, and gives the same buffer to
  * every reader of that format.
  *
- * It reads while somebody listens. A batch that arrives after the last reader has left is kept for the next one, so
+ * It reads while somebody listens who keeps up: when every reader has more waiting than it may, the descriptor is left
+ * to fill up, which counts what it then has no room for. A batch that arrives after the last reader has left is kept for the next one, so
  * that what was captured is delivered, however readers come and go. When the descriptor is closed, or its interface
  * is gone and everything captured has been read, every reader gets the trailer of its format and the end.
  *
  * Only one Capture may read a descriptor: get it from `Captures`.
  */
 import type { Writable } from 'node:stream';
-import { setImmediate as eventLoopTurn } from 'node:timers/promises';
+import { setImmediate as eventLoopTurn, setTimeout as sleep } from 'node:timers/promises';
 import { RECORD_HEADER } from '../bpf/record.ts';
-import type { DescriptorHandle } from '../bpf/types.ts';
+import type { DescriptorHandle, HeldBatch } from '../bpf/types.ts';
 import { openCaptureFile } from './capture-file.ts';
 import { type CaptureFormat, type CaptureMeta, type Encoder, encoder } from './formats.ts';
 import { Subscriber, type SubscriberStatus } from './subscriber.ts';
@@ -20,6 +21,8 @@ import { Subscriber, type SubscriberStatus } from './subscriber.ts';
 export const DEFAULT_LIMIT_BYTES: number = 8 * 1024 * 1024;
 
 const MAX_ERRORS_KEPT = 10;
+/** How often it is looked whether a reader has caught up. The default limit lasts longer than that. */
+const LOOK_AGAIN_MS = 5;
 
 export type CaptureEvents = {
   /** The last reader has left. Not called when that is because the descriptor ended. */
@@ -57,6 +60,11 @@ export class Capture {
   #ended = false;
   /** A batch that was read when nobody listened any more. */
   #kept: Uint8Array | undefined;
+  /**
+   * Where batches are copied to from shared memory, again and again. To encode them where they are would take longer:
+   * there V8 copies byte by byte what is not aligned alike. A new copy of each would take longer, too.
+   */
+  #scratch: Uint8Array = new Uint8Array(0);
 
   /** @param link the link that carries the frames of the descriptor's interface */
   constructor(handle: DescriptorHandle, application: string, link?: string) {
@@ -99,7 +107,7 @@ export class Capture {
 
   /**
    * Whether everything that the descriptor had stored when this was asked has been read: then it is with the readers
-   * in a turn of the event loop, for a buffer is given back in the turn in which its batch is distributed.
+   * in a turn of the event loop, for a buffer is not given back before the turn in which its batch is distributed.
    */
   isIdle(): boolean {
     // In this order: records move from the store to the hold buffer, and from there to the readers.
@@ -181,32 +189,51 @@ export class Capture {
   async #pump(): Promise<void> {
     this.#pumping = true;
     while (this.#subscribers.size > 0) {
-      const batch = this.#kept ?? (await this.#read());
+      if (this.#allAreBehind()) {
+        await sleep(LOOK_AGAIN_MS);
+        continue;
+      }
+      const kept = this.#kept;
       this.#kept = undefined;
+      const held = kept === undefined ? await this.#take() : undefined;
+      const batch = kept ?? (held && this.#copied(held.bytes));
       if (batch === undefined) {
         this.#end();
         break;
       }
-      // The last reader may have left during the read.
-      if (this.#subscribers.size === 0) {
-        this.#kept = batch;
-        break;
-      }
-      this.#distribute(batch);
+      const released = held?.release();
+      // The last reader may have left meanwhile.
+      if (this.#subscribers.size === 0) this.#kept = batch.slice();
+      else this.#distribute(batch);
+      await released;
       // A descriptor that always has a batch ready would otherwise never let the sinks write.
       await eventLoopTurn();
     }
     this.#pumping = false;
   }
 
+  /** Whether to read would only be to lose. What a descriptor that captures no more still has is read all the same. */
+  #allAreBehind(): boolean {
+    for (const subscriber of this.#subscribers) if (!subscriber.isBehind) return false;
+    return this.#handle.status().attached;
+  }
+
   /** A descriptor that fails has nothing more to give, like one that is closed. */
-  async #read(): Promise<Uint8Array | undefined> {
+  async #take(): Promise<HeldBatch | undefined> {
     try {
-      return await this.#handle.read();
+      return await this.#handle.take();
     } catch (error) {
       this.#tellError(error instanceof Error ? error : new Error(String(error)));
       return undefined;
     }
+  }
+
+  /** Valid until the next one is copied. */
+  #copied(bytes: Uint8Array): Uint8Array {
+    if (this.#scratch.byteLength < bytes.byteLength) this.#scratch = new Uint8Array(bytes.byteLength);
+    const copy = this.#scratch.subarray(0, bytes.byteLength);
+    copy.set(bytes);
+    return copy;
   }
 
   #tellError(error: Error): void {

@@ -41,7 +41,7 @@ export type Encoder = {
   readonly encoding: CaptureFormat | 'records';
   /** What comes first; empty for `bpf` and `json`. */
   header(): Buffer;
-  /** What becomes of a batch of records (bpf/record.ts). */
+  /** What becomes of a batch of records (bpf/record.ts), whose bytes are other ones afterwards: a copy. */
   readonly batch: (records: Uint8Array) => Buffer;
   /** What comes last; empty for `bpf` and `json`. */
   trailer(statistics: InterfaceStatistics): Buffer;

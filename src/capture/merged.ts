@@ -3,8 +3,8 @@
  *
  * Each descriptor has its pump (capture.ts), which gives its batches to an input here as to any other reader, so a
  * descriptor may have further readers. The inputs are merged (time-merge.ts). The stream ends when all descriptors
- * have ended, with the statistics of each. When the sink does not keep up, the inputs fill up and lose frames as slow
- * readers do: counted, in the statistics too.
+ * have ended, with the statistics of each. When the sink does not keep up, the inputs fill up, and then the
+ * descriptors: frames that these have no room for are counted, in the statistics too.
  */
 import { once } from 'node:events';
 import { Writable } from 'node:stream';
@@ -122,7 +122,7 @@ class Input extends Writable {
     const encoder: Encoder = {
       encoding: 'records',
       header: () => NOTHING,
-      batch: (records) => Buffer.from(records.buffer, records.byteOffset, records.byteLength),
+      batch: (records) => Buffer.from(records),
       trailer: (statistics) => {
         this.statistics = statistics;
         return NOTHING;

@@ -194,6 +194,23 @@ describe('a slow reader', () => {
     expect([counts.get(7), counts.get(8)]).toEqual([lostFrames, frames + 1]);
   });
 
+  it('has the descriptor left alone when there is no other', async () => {
+    const capture = captures.of(descriptor);
+    const slow = new Sink();
+    slow.stalled = true;
+    const subscription = capture.subscribe('pcapng', slow, { limitBytes: 500 });
+    for (const number of [1, 2, 3, 4, 5, 6, 7, 8, 9]) descriptor.push(numbered(number, number));
+    await turns();
+    const { frames } = subscription.status();
+    expect(frames).toBeLessThan(18);
+    expect(descriptor.reads).toBe(frames / 2);
+    slow.resume();
+    await expect.poll(() => slow.numbers().at(-1)).toBe(9);
+    expect(slow.packets()).toHaveLength(18);
+    expect(subscription.status().lostFrames).toBe(0);
+    await descriptor.close();
+  });
+
   it('does not keep a busy descriptor from letting others write', async () => {
     const capture = captures.of(descriptor);
     let busy = true;

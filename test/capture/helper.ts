@@ -13,6 +13,7 @@ import {
   type Timestamp,
   timestampBits,
 } from '../../src/bpf/record.ts';
+import type { HeldBatch } from '../../src/bpf/types.ts';
 import type { DescriptorHandle, DescriptorStatus } from '../../src/daemon/contract.ts';
 
 export type TestFrame = {
@@ -129,7 +130,7 @@ export class FakeDescriptor implements DescriptorHandle {
       writeFilter: null,
       locked: false,
       owner: this.owner,
-      attached: true,
+      attached: !this.#isClosed,
       received: this.received,
       accepted: this.accepted,
       dropped: this.dropped,
@@ -158,7 +159,10 @@ export class FakeDescriptor implements DescriptorHandle {
   setFeedback(): void {}
   async setTimestamp(): Promise<void> {}
   lock(): void {}
-  async take(): Promise<undefined> {}
+  async take(): Promise<HeldBatch | undefined> {
+    const bytes = await this.read();
+    return bytes && { bytes, release: async () => {} };
+  }
   async poll(): Promise<boolean> {
     return false;
   }

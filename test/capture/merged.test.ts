@@ -44,7 +44,7 @@ it('a sink that goes away ends it, and the captures have no reader any more', as
   expect(captures.map((each) => each.status().subscribers.length)).toEqual([0, 0, 0]);
 });
 
-it('a sink that never takes anything makes the inputs lose frames, not the process its memory', async () => {
+it('a sink that never takes anything has the descriptors left to fill up, not the memory of the process', async () => {
   const { descriptors, captures } = sources(1);
   const stuck = new Writable({ write: () => undefined });
   const merged = mergeCaptures(captures, 'pcapng', stuck);
@@ -54,7 +54,7 @@ it('a sink that never takes anything makes the inputs lose frames, not the proce
     await new Promise((resolve) => setImmediate(resolve));
   }
   const reader = captures[0]!.status().subscribers[0]!;
-  expect(reader.lostFrames).toBeGreaterThan(0);
+  expect(descriptors[0]!.reads).toBeLessThan(100);
   expect(reader.queuedBytes).toBeLessThan(16 * 1024 * 1024);
   stuck.destroy();
   await merged;
