@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { PACKAGE_ROOT } from '../src/package.ts';
 import { BPF_PARTS, type BpfPart, benchBpf, formatBpf } from './bpf.ts';
+import { benchBringUp, formatBringUp } from './bringup.ts';
 import { benchLink, formatLink } from './link.ts';
 import { benchNet, chartNet, formatNet } from './net.ts';
 import { benchVm, formatTables } from './vm.ts';
@@ -74,6 +75,24 @@ program
       { json, write },
       chartNet(results),
     );
+  });
+
+type BringUpOptions = { rounds: string; nodes: string[]; json?: boolean; write?: boolean };
+
+program
+  .command('bringup')
+  .description('how long labs of many nodes take to come up and go down, beside Mininet (needs root)')
+  .option('--rounds <n>', 'how often each takes its turn', '3')
+  .option('--nodes <n...>', 'sizes of the chains', ['2', '100', '500'])
+  .option('--json', 'print JSON instead of a table')
+  .option('--write', 'also write docs/performance/bringup.md and bringup.json')
+  .action(async ({ rounds, nodes, json, write }: BringUpOptions) => {
+    const results = await benchBringUp({
+      rounds: Number(rounds),
+      nodes: nodes.map(Number),
+      onProgress: (what) => process.stderr.write(`${what}\n`),
+    });
+    report('bringup', '# Bringing labs up and down', results, formatBringUp(results), { json, write });
   });
 
 type BpfOptions = {

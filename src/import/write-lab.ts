@@ -6,7 +6,7 @@ import { BlockList } from 'node:net';
 import { Document, isMap, isScalar, isSeq, type YAMLMap } from 'yaml';
 import { parsePrefix } from '../lab/names.ts';
 import { LabFileError, parseLab } from '../lab/parse.ts';
-import type { Draft, DraftEnd, DraftInterface, DraftNode, LeftOut, Place, Shaping } from './draft.ts';
+import type { Draft, DraftEnd, DraftInterface, DraftNode, DraftSegment, LeftOut, Shaping } from './draft.ts';
 import { InputError } from './input.ts';
 
 const MAX_COMMENTS = 100;
@@ -19,9 +19,9 @@ export function writeLab(draft: Draft, format: string, file: string): string {
   const data = {
     name: draft.name,
     nodes: Object.fromEntries(nodes.map((node) => [node.name, nodeOf(node, draft)])),
-    links: draft.links.map(({ name, ends, place }) => linkOf(name, ends, place, draft)),
+    links: draft.links.map(({ name, ends }) => linkOf(name, ends, draft)),
+    ...segmentMaps(draft),
   };
-  leaveOutSegments(draft);
   leaveOutUnlinked(draft);
   inOrderOfFiles(draft.leftOut);
   const document = new Document(data);
@@ -89,7 +89,6 @@ function reachable(node: DraftNode, draft: Draft): string[] {
 function linkOf(
   name: string | undefined,
   [a, b]: readonly [DraftEnd, DraftEnd],
-  _place: Place,
   draft: Draft,
 ): Record<string, unknown> {
   const forward = shapingOf(a.port.egress, b.port.ingress, draft);
@@ -115,16 +114,34 @@ function shapingOf(
   return (leaving ?? arriving)?.text;
 }
 
-function leaveOutSegments(draft: Draft): void {
-  for (const { name, kind, ends, place } of draft.segments) {
-    const members = ends.map(({ node, port }) => `${node.name}:${port.name}`).join(', ');
-    draft.leaveOut(place, `${name} (${members})`, `a link has two ends; this needs a ${kind}`);
-  }
+function segmentMaps(draft: Draft): Record<string, unknown> {
+  const [hubs, switches] = [segmentsOf(draft, 'hub'), segmentsOf(draft, 'switch')];
+  return { ...(switches !== undefined && { switches }), ...(hubs !== undefined && { hubs }) };
+}
+
+/** Hubs or switches: `{ NAME: { ports: [...] } }`, a port with impairments as a map. */
+function segmentsOf(draft: Draft, kind: DraftSegment['kind']): Record<string, unknown> | undefined {
+  const segments = draft.segments.filter((each) => each.kind === kind);
+  if (segments.length === 0) return undefined;
+  return Object.fromEntries(segments.map(({ name, ends }) => [name, { ports: ends.map(portOf) }]));
+}
+
+function portOf({ node, port }: DraftEnd): unknown {
+  const end = `${node.name}:${port.name}`;
+  if (port.egress === undefined && port.ingress === undefined) return end;
+  // What leaves the node comes into the switch.
+  return {
+    interface: end,
+    ...(port.egress !== undefined && { ingress: port.egress.text }),
+    ...(port.ingress !== undefined && { egress: port.ingress.text }),
+  };
 }
 
 /** tc on an interface that no link ends at. */
 function leaveOutUnlinked(draft: Draft): void {
-  const linked = new Set(draft.links.flatMap(({ ends }) => ends.map(({ port }) => port)));
+  const linked = new Set(
+    [...draft.links, ...draft.segments].flatMap(({ ends }) => ends.map(({ port }) => port)),
+  );
   for (const node of draft.nodes.values()) {
     for (const port of node.interfaces.values()) {
       for (const shaping of [port.egress, port.ingress]) {
@@ -164,6 +181,12 @@ function inline(document: Document, draft: Draft): void {
     const interfaces = isMap(value) ? value.get('interfaces') : undefined;
     for (const { value: settings } of isMap(interfaces) ? interfaces.items : [])
       if (isMap(settings)) settings.flow = true;
+  }
+  for (const each of [document.get('hubs'), document.get('switches')].flatMap((map) =>
+    isMap(map) ? map.items : [],
+  )) {
+    const ports = isMap(each.value) ? each.value.get('ports') : undefined;
+    for (const port of isSeq(ports) ? ports.items : []) if (isMap(port)) port.flow = true;
   }
   const links = document.get('links');
   for (const [i, link] of (isSeq(links) ? links.items : []).entries()) {

@@ -107,6 +107,21 @@ ifconfig eth1 200.1.1.1 netmask 255.255.255.0 broadcast 200.1.1.255 up`,
     ]);
   });
 
+  test('domains of more become hubs, whose ports have what tc says', () => {
+    const { lab, text, left } = take('kathara', {
+      'lab.conf': 'pc1[0]=A\npc2[0]=A\npc3[0]=A\n',
+      'pc2.startup': 'tc qdisc add dev eth0 root netem delay 5ms',
+    });
+    expect(left).toEqual([]);
+    expect(lab.switches).toMatchObject([{ name: 'A' }]);
+    expect(text).toContain(`hubs:
+  A:
+    ports:
+      - pc1:eth0
+      - { interface: pc2:eth0, ingress: delay 5ms }
+      - pc3:eth0`);
+  });
+
   test('the rest is listed, each with file and line', () => {
     const { left, text } = take('kathara', FILES);
     expect(left.map((each) => each.split(' | ')[0])).toEqual([
@@ -182,6 +197,15 @@ topology:
       sysctls: { 'net.ipv4.ip_forward': '1' },
     });
     expect(node(lab, 'client2').interfaces[0]!.addresses).toEqual(['192.168.2.2/24', '2001:db8::2/64']);
+  });
+
+  test('bridges become switches', () => {
+    const { text, left } = take('containerlab', {
+      'lan.clab.yml':
+        'name: lan\ntopology:\n  nodes: { a:, b:, br: { kind: bridge } }\n  links:\n    - endpoints: ["a:eth1", "br:p1"]\n    - endpoints: ["br:p2", "b:eth1"]\n',
+    });
+    expect(left).toEqual([]);
+    expect(text).toContain('switches:\n  br:\n    ports:\n      - a:eth1\n      - b:eth1\n');
   });
 
   test('the rest is listed in the order of the file', () => {

@@ -1,0 +1,108 @@
+/**
+ * `npm run bench -- bringup`: how long labs take to come up and to go down, and how much memory taplab has, beside
+ * Mininet (Debian: mininet, bridge-utils). Each round brings every lab up and down once, the contenders in turns;
+ * medians are reported. A lab counts as up when its nodes are configured and its links carry frames.
+ */
+import { type BringUp, contenders, type Shape } from './net/bring-up.ts';
+import { Ground } from './net/ground.ts';
+import { median } from './vm/contender.ts';
+
+/** Medians over the rounds, in milliseconds; `failed` says why there are none. */
+export type BringUpTiming = {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly nodes: number;
+  readonly upMs?: number;
+  readonly downMs?: number;
+  /** Resident memory of the processes that carry the frames. */
+  readonly residentMegabytes?: number;
+  readonly failed?: string;
+};
+
+export type BringUpResults = {
+  readonly node: string;
+  readonly rounds: number;
+  readonly timings: readonly BringUpTiming[];
+};
+
+export type BringUpOptions = {
+  readonly rounds: number;
+  readonly nodes: readonly number[];
+  /** Told what is being measured. */
+  readonly onProgress?: (what: string) => void;
+};
+
+/** Measures everything. Throws when not root. */
+export async function benchBringUp({ rounds, nodes, onProgress }: BringUpOptions): Promise<BringUpResults> {
+  const ground = new Ground();
+  const labs = [
+    ...nodes.map((count) => ({ shape: 'chain' as const, count })),
+    { shape: 'switch' as const, count: 100 },
+  ];
+  const timings: BringUpTiming[] = [];
+  try {
+    const all = contenders(ground);
+    for (const { shape, count } of labs) {
+      const samples = new Map<string, BringUp[]>();
+      const failed = new Map<string, string>();
+      for (let round = 1; round <= rounds; round++) {
+        for (const { name, missing, run } of all) {
+          if (missing !== undefined) failed.set(name, `not installed: ${missing}`);
+          if (failed.has(name)) continue;
+          onProgress?.(`${shape} of ${count} nodes, round ${round} of ${rounds}: ${name}`);
+          try {
+            samples.set(name, [...(samples.get(name) ?? []), await run(shape, count)]);
+          } catch (error) {
+            failed.set(name, (error as Error).message.split('\n')[0]!.slice(0, 200));
+          }
+        }
+      }
+      for (const { name } of all)
+        timings.push(timing(name, shape, count, samples.get(name) ?? [], failed.get(name)));
+    }
+  } finally {
+    await ground.close();
+  }
+  return { node: process.version, rounds, timings };
+}
+
+function timing(
+  name: string,
+  shape: Shape,
+  nodes: number,
+  samples: readonly BringUp[],
+  failed: string | undefined,
+): BringUpTiming {
+  if (failed !== undefined) return { name, shape, nodes, failed };
+  const resident = samples.flatMap(({ residentMegabytes }) => residentMegabytes ?? []);
+  return {
+    name,
+    shape,
+    nodes,
+    upMs: median(samples.map(({ upMs }) => upMs)),
+    downMs: median(samples.map(({ downMs }) => downMs)),
+    ...(resident.length > 0 && { residentMegabytes: median(resident) }),
+  };
+}
+
+/** The results as Markdown. */
+export function formatBringUp({ node, rounds, timings }: BringUpResults): string {
+  const seconds = (ms: number | undefined): string => (ms === undefined ? '-' : (ms / 1000).toFixed(2));
+  const rows = timings.map(({ name, shape, nodes, upMs, downMs, residentMegabytes, failed }) =>
+    [
+      `${nodes} nodes, ${shape}`,
+      failed === undefined ? name : `${name} (not measured: ${failed})`,
+      seconds(upMs),
+      seconds(downMs),
+      seconds(upMs === undefined || downMs === undefined ? undefined : upMs + downMs),
+      residentMegabytes?.toFixed(0) ?? '-',
+    ].join(' | '),
+  );
+  return `Node ${node}. Medians of ${rounds} rounds; the contenders take turns. A chain has a link from each node to the
+next; Mininet makes those of veth, and its switch is a Linux bridge.
+
+| lab | | up s | down s | both s | resident MB |
+|---|---|---|---|---|---|
+${rows.map((row) => `| ${row} |`).join('\n')}
+`;
+}

@@ -1,0 +1,125 @@
+/** Labs of many nodes, brought up and down the way their users do it. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PACKAGE_ROOT } from '../../src/package.ts';
+import { type Ground, isInstalled, output } from './ground.ts';
+
+/** A chain of links, or all nodes on one switch. */
+export type Shape = 'chain' | 'switch';
+
+export type BringUp = {
+  readonly upMs: number;
+  readonly downMs: number;
+  readonly residentMegabytes?: number;
+};
+
+export type LabContender = {
+  readonly name: string;
+  /** What is missing on this machine, when something is. */
+  readonly missing?: string;
+  run(shape: Shape, nodes: number): Promise<BringUp>;
+};
+
+const PATIENCE_MS = 300_000;
+let mininets = 0;
+
+export function contenders(ground: Ground): LabContender[] {
+  const hasMininet = isInstalled('mn') && isInstalled('brctl');
+  return [
+    { name: 'taplab', run: (shape, nodes) => runTaplab(ground, shape, nodes) },
+    {
+      name: 'Mininet',
+      ...(hasMininet ? {} : { missing: 'mininet and bridge-utils (Debian: the same names)' }),
+      run: (shape, nodes) => runMininet(ground, shape, nodes),
+    },
+  ];
+}
+
+/** From the start of `taplab up` to its word that the lab is up; from the start of `taplab down` to its end. */
+async function runTaplab(ground: Ground, shape: Shape, nodes: number): Promise<BringUp> {
+  const lab = join(ground.folder, 'bringup.yaml');
+  const socket = join(ground.folder, 'bringup.sock');
+  writeFileSync(lab, labFile(`up${process.pid}`, shape, nodes));
+  const cli = join(PACKAGE_ROOT, 'dist/src/cli/main.js');
+  const args = [cli, 'up', lab, '--socket', socket, '--metrics', 'off', '--log-level', 'info'];
+  const before = performance.now();
+  const daemon = await ground.start(process.execPath, args, /"msg":"lab is up"/);
+  const upMs = performance.now() - before;
+  const residentMegabytes = residentKilobytes(daemon.pid!) / 1024;
+  const start = performance.now();
+  await output([process.execPath, cli, '--socket', socket, 'down'], PATIENCE_MS);
+  return { upMs, downMs: performance.now() - start, residentMegabytes };
+}
+
+function residentKilobytes(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+}
+
+/** Node i has eth0 to the node before it and eth1 to the one after, each link with a network of its own. */
+function labFile(name: string, shape: Shape, nodes: number): string {
+  const numbers = Array.from({ length: nodes }, (_, i) => i);
+  if (shape === 'switch') {
+    const lines = numbers.map(
+      (i) => `  n${i}: { interfaces: { eth0: { ip: 10.0.${(i + 1) >> 8}.${(i + 1) & 255}/16 } } }`,
+    );
+    const ports = numbers.map((i) => `n${i}:eth0`).join(', ');
+    return `name: ${name}\nnodes:\n${lines.join('\n')}\nswitches: { s1: { ports: [${ports}] } }\n`;
+  }
+  const address = (link: number, host: number): string =>
+    `198.18.${link >> 6}.${((link & 63) << 2) + host}/30`;
+  const lines = numbers.map((i) => {
+    const left = i > 0 ? [`eth0: { ip: ${address(i - 1, 2)} }`] : [];
+    const right = i < nodes - 1 ? [`eth1: { ip: ${address(i, 1)} }`] : [];
+    return `  n${i}: { interfaces: { ${[...left, ...right].join(', ')} } }`;
+  });
+  const links = numbers.slice(1).map((i) => `  - { endpoints: ["n${i - 1}:eth1", "n${i}:eth0"] }`);
+  return `name: ${name}\nnodes:\n${lines.join('\n')}\nlinks:\n${links.join('\n')}\n`;
+}
+
+/** Mininet's own API, as its examples use it; prints the seconds of each part. */
+const SCRIPT = `
+import signal, sys
+from mininet.net import Mininet
+from mininet.nodelib import LinuxBridge
+from mininet.topo import Topo
+
+class Lab(Topo):
+    def build(self, shape, count):
+        hosts = [self.addHost('n%d' % i) for i in range(count)]
+        if shape == 'switch':
+            switch = self.addSwitch('s1')
+            for host in hosts:
+                self.addLink(host, switch)
+        else:
+            for a, b in zip(hosts, hosts[1:]):
+                self.addLink(a, b)
+
+net = Mininet(topo=Lab(sys.argv[1], int(sys.argv[2])), switch=LinuxBridge, controller=None, build=False)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+try:
+    net.build()
+    net.start()
+    print('up', flush=True)
+    sys.stdin.readline()
+finally:
+    net.stop()
+`;
+
+/** From the start of Python to its word that the network has started; from the word to stop to the end of Python. */
+async function runMininet(ground: Ground, shape: Shape, nodes: number): Promise<BringUp> {
+  const script = join(ground.folder, 'lab.py');
+  writeFileSync(script, SCRIPT);
+  // Its bridge and the ends of its veths stay in this namespace, and go with it whatever happens.
+  const namespace = ground.namespace(`mn${++mininets}`);
+  const python = ['netns', 'exec', namespace, '/usr/bin/python3', script, shape, String(nodes)];
+  const before = performance.now();
+  const child = await ground.start('ip', python, /^up$/);
+  const upMs = performance.now() - before;
+  const start = performance.now();
+  child.stdin!.write('\n');
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
+  await ended;
+  clearTimeout(timer);
+  return { upMs, downMs: performance.now() - start };
+}
