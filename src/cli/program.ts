@@ -20,6 +20,7 @@ import { setCommand } from './commands/set.ts';
 import { statsCommand } from './commands/stats.ts';
 import { switchCommand } from './commands/switch.ts';
 import { upCommand } from './commands/up.ts';
+import { verifyCommand } from './commands/verify.ts';
 import type { Context } from './context.ts';
 import { visible } from './terminal.ts';
 
@@ -41,6 +42,7 @@ const COMMANDS: readonly ((context: Context) => Command)[] = [
   importCommand,
   filterCommand,
   replayCommand,
+  verifyCommand,
   doctorCommand,
   completionCommand,
 ];

@@ -100,6 +100,10 @@ export const setxattr: (
 export const socket: (domain: number, type: number, protocol: number) => number =
   libc.func('int socket(int, int, int)');
 
+/** socketpair(2): two open files. */
+export const socketpair: (domain: number, type: number, protocol: number, fds: BufferLike) => number =
+  libc.func('int socketpair(int, int, int, void *)');
+
 /** sendto(2). */
 export const sendto: (
   fd: number,
@@ -140,6 +144,7 @@ export const F_SETFD = 2;
 export const FD_CLOEXEC = 1;
 export const AF_UNIX = 1;
 export const SOCK_DGRAM = 2;
+export const SOCK_SEQPACKET = 5;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const F_GETFL = 3;

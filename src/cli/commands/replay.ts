@@ -7,6 +7,7 @@ import { jsonOption } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { Progress } from '../filter/progress.ts';
 import { count, plural } from '../format.ts';
+import { readLabFile } from '../lab-file.ts';
 
 type Assignment = { readonly interfaceName: string; readonly file: string };
 
@@ -117,18 +118,4 @@ function requireInterface(lab: Lab, name: string): void {
   if (names.includes(name)) return;
   const hint = didYouMean(name, names) || `; it has ${names.join(', ')}`;
   throw new ReplayError(`lab ${lab.name} has no interface ${name}${hint}`);
-}
-
-/** @throws LabFileError, ReplayError */
-async function readLabFile(path: string): Promise<Lab> {
-  const { readLab } = await import('../../lab/parse.ts');
-  try {
-    return await readLab(path);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
-    throw new ReplayError(
-      `lab file ${path} ${code === 'ENOENT' ? 'does not exist' : `cannot be read: ${code}`}`,
-    );
-  }
 }
