@@ -144,7 +144,7 @@ async function measure(
 export function formatLink({ node, cpus, loadBefore, rounds, impairments, scale }: LinkBenchResults): string {
   return `Node ${node}, ${cpus} CPUs, load average ${loadBefore.toFixed(1)} before the run. Medians of ${rounds} rounds of alternating turns, of CPU
 time of the thread that works. Frames of 1,000 bytes, one a microsecond on a virtual clock, from the offer to the far
-end, with the timers; without devices, system calls and descriptors, which take 3 to 4 µs a frame.
+end, with the timers; without devices, system calls and descriptors.
 
 One link, 1,000 frames in flight where there is a delay of 1 ms:
 
