@@ -261,13 +261,13 @@ export class Topology {
   #giveDevice(entry: RegisteredInterface, { fd, offload = false }: OpenPort, origin: Origin): Command {
     this.#devices.set(entry, { origin, offload });
     this.#setUp(entry, 1);
-    return { do: 'device', index: entry.index, fd, offload };
+    return { do: 'device', index: entry.index, fd, offload, shared: origin === 'connected' };
   }
 
   async #takeDevice(entry: RegisteredInterface): Promise<void> {
     this.#devices.delete(entry);
     this.#setUp(entry, 0);
-    await this.#quiesce([{ do: 'device', index: entry.index, fd: null, offload: false }]);
+    await this.#quiesce([{ do: 'device', index: entry.index, fd: null, offload: false, shared: false }]);
   }
 
   async #retire(entry: RegisteredInterface): Promise<void> {

@@ -2,15 +2,19 @@
  * A device that is an open file: a TAP or TUN, opened here or handed over by somebody else, non-blocking. One read(2)
  * yields one frame, one write(2) takes one (Linux, Documentation/networking/tuntap.rst). With offload, the file was
  * opened with IFF_VNET_HDR.
+ *
+ * O_NONBLOCK belongs to the open file, not to who has it: whoever handed a file over can make it blocking at any time,
+ * and a worker would wait in read(2) for as long as it likes, deaf to all other devices and commands. So of a file
+ * that is shared each call says itself that it must not wait (RWF_NOWAIT; TUN knows it since Linux 5.12).
  */
 import { constants } from 'node:os';
 import type { Arena } from '../arena/arena.ts';
 import { VNET_HEADER } from '../offload/virtio-net.ts';
-import { addressOf, errno, read, write, writev } from '../sys/libc.ts';
+import { addressOf, errno, preadv2, pwritev2, RWF_NOWAIT, read, write, writev } from '../sys/libc.ts';
 import { type Device, GONE, NO_CARRIER, NO_FRAME, REFUSED } from './device.ts';
 import { setCarrier } from './tap.ts';
 
-const { EAGAIN, EBADF, EINTR, EIO } = constants.errno;
+const { EAGAIN, EBADF, EINTR, EIO, EOPNOTSUPP } = constants.errno;
 /** The device behind the file was deleted. */
 const EBADFD = 77;
 
@@ -23,11 +27,15 @@ export class FdDevice implements Device {
   /** Two struct iovec: address and length, 64 bits each. */
   readonly #parts: Int32Array = new Int32Array(8);
   readonly #partsAddress: number = addressOf(this.#parts);
+  readonly #isShared: boolean;
+  /** RWF_NOWAIT; 0 where the file does not know it. */
+  #flags: number = RWF_NOWAIT;
 
-  /** @param offload whether the file was opened with IFF_VNET_HDR */
-  constructor(arena: Arena, fd: number, offload: boolean) {
+  /** @param offload whether the file was opened with IFF_VNET_HDR @param isShared whether others may have it open */
+  constructor(arena: Arena, fd: number, offload: boolean, isShared: boolean) {
     this.fd = fd;
     this.offload = offload;
+    this.#isShared = isShared;
     this.#header = offload ? VNET_HEADER : 0;
     this.#base = addressOf(arena.u8);
   }
@@ -37,7 +45,7 @@ export class FdDevice implements Device {
   }
 
   read(offset: number, capacity: number): number {
-    const length = read(this.fd, this.#base + offset - this.#header, capacity + this.#header);
+    const length = this.#read(this.#base + offset - this.#header, capacity + this.#header);
     if (length > this.#header) return length - this.#header;
     // There are no empty frames: the other end of what is no TAP was closed.
     if (length >= 0) return GONE;
@@ -46,15 +54,35 @@ export class FdDevice implements Device {
   }
 
   write(offset: number, length: number): number {
-    const written = write(this.fd, this.#base + offset - this.#header, length + this.#header);
+    const written = this.#write(this.#base + offset - this.#header, length + this.#header);
     return written === -1 ? whyNot() : length;
   }
 
   writeParts(headers: number, headerBytes: number, payload: number, payloadBytes: number): number {
     this.#setPart(0, this.#base + headers - this.#header, headerBytes + this.#header);
     this.#setPart(4, this.#base + payload, payloadBytes);
-    const written = writev(this.fd, this.#partsAddress, 2);
+    const written = this.#isShared ? this.#notWaiting(pwritev2, 2) : writev(this.fd, this.#partsAddress, 2);
     return written === -1 ? whyNot() : headerBytes + payloadBytes;
+  }
+
+  #read(address: number, length: number): number {
+    if (!this.#isShared) return read(this.fd, address, length);
+    this.#setPart(0, address, length);
+    return this.#notWaiting(preadv2, 1);
+  }
+
+  #write(address: number, length: number): number {
+    if (!this.#isShared) return write(this.fd, address, length);
+    this.#setPart(0, address, length);
+    return this.#notWaiting(pwritev2, 1);
+  }
+
+  /** Reads into, or writes, the first `count` parts. */
+  #notWaiting(call: typeof preadv2, count: number): number {
+    const moved = call(this.fd, this.#partsAddress, count, -1, this.#flags);
+    if (moved !== -1 || this.#flags === 0 || errno() !== EOPNOTSUPP) return moved;
+    this.#flags = 0;
+    return call(this.fd, this.#partsAddress, count, -1, 0);
   }
 
   #setPart(word: number, address: number, length: number): void {

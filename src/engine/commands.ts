@@ -24,6 +24,8 @@ export type Command =
       readonly fd: number | null;
       /** Whether the device was opened with IFF_VNET_HDR. */
       readonly offload: boolean;
+      /** Whether somebody else may have the file open as well. */
+      readonly shared: boolean;
     }
   /** Forget an interface that has no device and no link. */
   | { readonly do: 'remove-port'; readonly index: number }
@@ -68,7 +70,7 @@ export type Command =
 export interface CommandTarget {
   readonly plane: DataPlane;
   /** A device that a port is given. */
-  device(index: number, fd: number, offload: boolean): Device;
+  device(index: number, fd: number, offload: boolean, shared: boolean): Device;
   /** From now on look for frames here. */
   watch(port: Port): void;
   /** From now on do not. Harmless for a port that was not watched. */
@@ -88,10 +90,10 @@ export function execute(target: CommandTarget, command: Command): void {
       break;
     }
     case 'device': {
-      const { index, fd, offload } = command;
+      const { index, fd, offload, shared } = command;
       const port = plane.port(index)!;
       target.unwatch(port);
-      port.device = fd === null ? undefined : target.device(index, fd, offload);
+      port.device = fd === null ? undefined : target.device(index, fd, offload, shared);
       if (!port.hasCarrier) port.device?.setCarrier?.(false);
       if (port.device && port.reads) target.watch(port);
       break;

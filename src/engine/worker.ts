@@ -66,8 +66,8 @@ class DataPlaneWorker implements CommandTarget {
     this.plane = new DataPlane(this.#arena, worker, this.#clock, (port) => this.#gone(port));
   }
 
-  device(_index: number, fd: number, offload: boolean): Device {
-    return new FdDevice(this.#arena, fd, offload);
+  device(_index: number, fd: number, offload: boolean, shared: boolean): Device {
+    return new FdDevice(this.#arena, fd, offload, shared);
   }
 
   watch(port: Port): void {

@@ -40,6 +40,14 @@ export const writev: (fd: number, parts: number, count: number) => number = libc
   'long writev(int, uintptr_t, int)',
 );
 
+/** preadv2(2) and pwritev2(2) where the file stands, with RWF_ flags. Return the number of bytes, or -1. */
+const vectored = 'int, uintptr_t, int, long, int';
+type Vectored = (fd: number, parts: number, count: number, offset: -1, flags: number) => number;
+export const preadv2: Vectored = libc.func(`long preadv2(${vectored})`);
+export const pwritev2: Vectored = libc.func(`long pwritev2(${vectored})`);
+/** Do not wait, whatever the file's own O_NONBLOCK says. */
+export const RWF_NOWAIT = 8;
+
 /** ppoll(2): `fds` is the address of `count` pollfd records, `timeout` that of a timespec, or 0 to wait for ever. */
 export const ppoll: (fds: number, count: number, timeout: number, signalMask: number) => number = libc.func(
   'int ppoll(uintptr_t, unsigned long, uintptr_t, uintptr_t)',
