@@ -28,8 +28,8 @@ export type Seen = {
 export function seen({ enteredNs, leftNs, bytes, flood }: Passage): Seen | undefined {
   const delays: number[] = [];
   for (let number = 0; number < flood; number++) {
-    const left = leftNs.get(number);
-    if (left !== undefined) delays.push(left - enteredNs[number]!);
+    const [entered, left] = [enteredNs[number], leftNs.get(number)];
+    if (entered !== undefined && left !== undefined) delays.push(left - entered);
   }
   if (delays.length === 0) return undefined;
   delays.sort((a, b) => a - b);

@@ -19,10 +19,9 @@ export async function request(
   const emulator = await Emulator.start({ ...asVirtualLab(lab), descriptors: [] });
   try {
     const { clock } = emulator;
-    const startNs = achieved.reduce(
-      (least, { enteredNs }) => Math.min(least, ...enteredNs.slice(0, 1)),
-      Number.MAX_VALUE,
-    );
+    // One that the descriptor had no room for is not known.
+    const firsts = achieved.flatMap(({ enteredNs }) => enteredNs.find((each) => each !== undefined) ?? []);
+    const startNs = firsts.reduce((least, each) => Math.min(least, each), Number.MAX_VALUE);
     const passages = subjects.map(({ from, to, plan }, i): Passage => {
       const near = emulator.memoryDevice(from);
       const enteredNs: number[] = [];
