@@ -3,6 +3,7 @@
  * Mininet (Debian: mininet, bridge-utils). Each round brings every lab up and down once, the contenders in turns;
  * medians are reported. A lab counts as up when its nodes are configured and its links carry frames.
  */
+import { cpus, loadavg } from 'node:os';
 import { type BringUp, contenders, type Shape } from './net/bring-up.ts';
 import { Ground } from './net/ground.ts';
 import { median } from './vm/contender.ts';
@@ -22,6 +23,9 @@ export type BringUpTiming = {
 export type BringUpResults = {
   readonly node: string;
   readonly rounds: number;
+  /** Of the machine in the minute before, and its processors: what else ran. */
+  readonly loadAverage: number;
+  readonly processors: number;
   readonly timings: readonly BringUpTiming[];
 };
 
@@ -34,6 +38,7 @@ export type BringUpOptions = {
 
 /** Measures everything. Throws when not root. */
 export async function benchBringUp({ rounds, nodes, onProgress }: BringUpOptions): Promise<BringUpResults> {
+  const [loadAverage = 0] = loadavg();
   const ground = new Ground();
   const labs = [
     ...nodes.map((count) => ({ shape: 'chain' as const, count })),
@@ -63,7 +68,7 @@ export async function benchBringUp({ rounds, nodes, onProgress }: BringUpOptions
   } finally {
     await ground.close();
   }
-  return { node: process.version, rounds, timings };
+  return { node: process.version, rounds, loadAverage, processors: cpus().length, timings };
 }
 
 function timing(
@@ -86,7 +91,7 @@ function timing(
 }
 
 /** The results as Markdown. */
-export function formatBringUp({ node, rounds, timings }: BringUpResults): string {
+export function formatBringUp({ node, rounds, loadAverage, processors, timings }: BringUpResults): string {
   const seconds = (ms: number | undefined): string => (ms === undefined ? '-' : (ms / 1000).toFixed(2));
   const rows = timings.map(({ name, shape, nodes, upMs, downMs, residentMegabytes, failed }) =>
     [
@@ -98,8 +103,9 @@ export function formatBringUp({ node, rounds, timings }: BringUpResults): string
       residentMegabytes?.toFixed(0) ?? '-',
     ].join(' | '),
   );
-  return `Node ${node}. Medians of ${rounds} rounds; the contenders take turns. A chain has a link from each node to the
-next; Mininet makes those of veth, and its switch is a Linux bridge.
+  return `Node ${node}. Rounds: ${rounds}, of which medians; the contenders take turns. ${processors} processors, whose load was
+${loadAverage.toFixed(1)} before the first round. A chain has a link from each node to the next; Mininet makes those of veth, and its
+switch is a Linux bridge.
 
 | lab | | up s | down s | both s | resident MB |
 |---|---|---|---|---|---|

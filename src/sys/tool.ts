@@ -47,11 +47,33 @@ export type ToolOptions = {
   readonly advice?: (stderr: string) => string | undefined;
 };
 
+/** Tools that run at once; the others wait, and the time limit of each starts when it does. */
+const MAX_RUNNING = 16;
+let running = 0;
+const waiting: (() => void)[] = [];
+
 /**
  * Runs a tool to its end. It gets a session of its own: a Ctrl-C on the terminal is for this process, which takes
  * down what the tool made. Throws ToolError.
  */
-export function runTool(command: string, args: readonly string[], options: ToolOptions): Promise<ToolResult> {
+export async function runTool(
+  command: string,
+  args: readonly string[],
+  options: ToolOptions,
+): Promise<ToolResult> {
+  if (running < MAX_RUNNING) running++;
+  else await new Promise<void>((resolve) => waiting.push(resolve));
+  try {
+    return await run(command, args, options);
+  } finally {
+    // Whoever waits longest takes this place over.
+    const next = waiting.shift();
+    if (next === undefined) running--;
+    else next();
+  }
+}
+
+function run(command: string, args: readonly string[], options: ToolOptions): Promise<ToolResult> {
   const { attempt, input = '', timeoutMs = DEFAULT_TIMEOUT_MS, advice } = options;
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
