@@ -21,6 +21,7 @@ export class Context {
     return resolve(this.socketOption ?? defaultSocketPath());
   }
 
+  /** For a command that runs: when it is made, nobody has read --socket yet. */
   get client(): ControlClient {
     this.#client ??= new ControlClient(this.socketPath);
     return this.#client;

@@ -22,12 +22,13 @@ Examples:
     .addCommand(showCommand(context));
 }
 
-function showCommand({ client, terminal }: Context): Command {
+function showCommand(context: Context): Command {
   return new Command('show')
     .description('show a switch or hub, its ports, and the addresses it has learned')
     .argument('<name>', 'name of the switch or hub')
     .addOption(jsonOption())
     .action(async (name: string, { json }: { json?: true }) => {
+      const { client, terminal } = context;
       const [status, addresses] = await Promise.all([client.switch(name), client.switchAddresses(name)]);
       if (json) return terminal.printJson({ ...status, table: addresses });
       for (const line of lines(terminal, status, addresses)) terminal.print(line);
