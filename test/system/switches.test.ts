@@ -60,16 +60,20 @@ async function accepted(running: RunningLab, id: number): Promise<number> {
   return (await running.request<{ accepted: number }>('GET', `/v1/descriptors/${id}`)).accepted;
 }
 
-/** What the receiver on b and the sender on a say of a transfer. */
-async function transfer(running: RunningLab): Promise<[string, string]> {
+/** What the receiver and the sender on a say of a transfer. */
+async function transfer(
+  running: RunningLab,
+  to: string,
+  address: string,
+): Promise<[received: string, sent: string]> {
   const next = (child: ChildProcess): (() => Promise<string>) => {
     cleanUps.push(() => child.kill('SIGKILL'));
     const iterator = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
     return async () => String((await iterator.next()).value);
   };
-  const received = next(running.spawnIn('b', TRANSFER, 'receive', '9001'));
+  const received = next(running.spawnIn(to, TRANSFER, 'receive', '9001'));
   await received();
-  const sent = next(running.spawnIn('a', TRANSFER, 'send', '198.18.0.2', '9001', String(BYTES), '7'));
+  const sent = next(running.spawnIn('a', TRANSFER, 'send', address, '9001', String(BYTES), '7'));
   return [await received(), await sent()];
 }
 
@@ -87,7 +91,7 @@ describe.skipIf(noRealDevices !== undefined)('on real devices', { timeout: 60_00
       expect(await pings(running, from, `198.18.0.${to}`)).toBe(true);
     }
     const before = [await given(running, 'c'), await given(running, 'd')];
-    const [received, sent] = await transfer(running);
+    const [received, sent] = await transfer(running, 'b', '198.18.0.2');
     expect(received).toBe(sent);
     const after = [await given(running, 'c'), await given(running, 'd')];
     // A neighbour may be asked for once more meanwhile, but of thousands of segments none comes.
@@ -112,6 +116,9 @@ links: [{ name: trunk, endpoints: [sw0:up, sw1:up] }]`);
     expect(await pings(running, 'a', '198.18.0.3')).toBe(true);
     expect(await pings(running, 'a', '198.18.0.2', 1)).toBe(false);
     expect(await pings(running, 'b', '198.18.0.3', 1)).toBe(false);
+    // The segments of super-frames get their tags, and lose them, one by one.
+    const [received, sent] = await transfer(running, 'c', '198.18.0.3');
+    expect(received).toBe(sent);
     // What b asks of everybody comes to d with the tag of its VLAN; what a asks does not come.
     const tagged = await attach(running, 'd:eth0', 'vlan 20 and arp');
     const any = await attach(running, 'd:eth0', '');
