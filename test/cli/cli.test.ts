@@ -235,7 +235,7 @@ describe('ps', () => {
 
   test('prints one JSON document with --json', async () => {
     const { out } = await taplab('ps', '--json');
-    expect(Object.keys(JSON.parse(out) as object)).toEqual(['lab', 'interfaces', 'links', 'descriptors']);
+    expect(Object.keys(JSON.parse(out) as object)).toEqual(['lab', 'interfaces', 'links', 'switches', 'descriptors']);
   });
 });
 
