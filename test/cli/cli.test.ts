@@ -235,7 +235,13 @@ describe('ps', () => {
 
   test('prints one JSON document with --json', async () => {
     const { out } = await taplab('ps', '--json');
-    expect(Object.keys(JSON.parse(out) as object)).toEqual(['lab', 'interfaces', 'links', 'switches', 'descriptors']);
+    expect(Object.keys(JSON.parse(out) as object)).toEqual([
+      'lab',
+      'interfaces',
+      'links',
+      'switches',
+      'descriptors',
+    ]);
   });
 });
 
