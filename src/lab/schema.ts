@@ -10,6 +10,7 @@ import { MAX_RULES } from '../link/counters.ts';
 import { IMPAIRMENT_WORDS, ImpairmentError, parseImpairment } from '../link/impairment.ts';
 import { VERDICTS } from '../link/settings.ts';
 import { parseTime, UnitError } from '../link/units.ts';
+import { UNREAD } from '../link/words.ts';
 import { MAX_PORTS, MAX_VLAN } from '../switch/settings.ts';
 import type { DeviceKind } from './model.ts';
 import {
@@ -233,7 +234,7 @@ const node = z
 function impairmentCheck(value: string | Record<string, unknown>, context: z.RefinementCtx): void {
   try {
     // Files are read later, when it is known where their paths start from (lab/tables.ts).
-    parseImpairment(value, { readText: () => '1' });
+    parseImpairment(value, { readText: UNREAD });
   } catch (error) {
     if (!(error instanceof ImpairmentError)) throw error;
     for (const { position, key, message } of error.problems) {

@@ -4,7 +4,8 @@
  *   ─▶ carrier ─▶ mtu ─▶ loss ─▶ duplicate ─▶ corrupt ─▶ rate (queue, wire) ─▶ delay (or past it) ─▶ slot ─▶ end
  *
  * A stage that is off is not there, so a frame pays for what is on. One that was on and still holds frames stays in
- * the way until the next change, lest later frames overtake them.
+ * the way until the next change, lest later frames overtake them. What changes the settings by itself stands before
+ * all of them (over-time/modulation.ts).
  */
 import { carrier } from './carrier.ts';
 import { corrupt } from './corrupt.ts';
@@ -12,6 +13,7 @@ import { delay } from './delay.ts';
 import { duplicate } from './duplicate.ts';
 import { loss } from './loss.ts';
 import { mtu } from './mtu.ts';
+import { Modulation } from './over-time/modulation.ts';
 import { rate } from './rate.ts';
 import type { ChainSettings } from './settings.ts';
 import { slot } from './slot.ts';
@@ -33,6 +35,7 @@ export class Chain {
   head: Stage;
   readonly #context: StageContext;
   readonly #end: Stage;
+  #modulation: Modulation | undefined;
   readonly #stages: Map<Impairment<ChainSettings>, ImpairmentStage<ChainSettings>> = new Map();
 
   constructor(context: StageContext, end: Stage) {
@@ -43,6 +46,14 @@ export class Chain {
 
   /** Takes over new settings. Frames under way keep what they were given. */
   set(settings: ChainSettings, nowNs: number): void {
+    if (Modulation.isOn(settings)) {
+      this.#modulation ??= new Modulation(this.#context, (now, atNs) => this.#arrange(now, atNs));
+    }
+    if (this.#modulation) this.#modulation.set(settings, nowNs);
+    else this.#arrange(settings, nowNs);
+  }
+
+  #arrange(settings: ChainSettings, nowNs: number): void {
     let next = this.#end;
     for (const impairment of LAST_FIRST) {
       const isOn = impairment.isOn(settings);
@@ -53,6 +64,7 @@ export class Chain {
       stage.set(settings, nowNs);
       if (isOn || stage.busy) next = stage;
     }
-    this.head = next;
+    if (this.#modulation) this.#modulation.next = next;
+    this.head = Modulation.isOn(settings) ? this.#modulation! : next;
   }
 }

@@ -11,12 +11,21 @@ import { DUPLICATE_WORDS } from './duplicate.ts';
 import { parseFilter } from './filter.ts';
 import { LOSS_WORDS } from './loss.ts';
 import { MTU_WORDS } from './mtu.ts';
+import { OVER_TIME_WORDS } from './over-time/words.ts';
 import { RATE_WORDS } from './rate.ts';
 import { REORDER_WORDS } from './reorder.ts';
 import { type ChainSettings, type LinkSettings, type Rule, VERDICTS, type Verdict } from './settings.ts';
 import { SLOT_WORDS } from './slot.ts';
 import { UnitError } from './units.ts';
-import { Arguments, BadArgument, type ReadText, startsValue, type Token, type Word } from './words.ts';
+import {
+  Arguments,
+  BadArgument,
+  type ReadText,
+  startsValue,
+  type Token,
+  tokens,
+  type Word,
+} from './words.ts';
 
 /** All words that start a clause, in the order in which they are written. */
 export const IMPAIRMENT_WORDS: readonly Word<ChainSettings>[] = [
@@ -29,6 +38,7 @@ export const IMPAIRMENT_WORDS: readonly Word<ChainSettings>[] = [
   ...SLOT_WORDS,
   ...MTU_WORDS,
   ...CARRIER_WORDS,
+  ...OVER_TIME_WORDS,
 ];
 
 export type ImpairmentWord =
@@ -49,7 +59,9 @@ export type ImpairmentWord =
   | 'slot'
   | 'mtu'
   | 'carrier'
-  | 'flap';
+  | 'flap'
+  | 'schedule'
+  | 'markov';
 
 export const WORD_BY_NAME: ReadonlyMap<string, Word<ChainSettings>> = new Map(
   IMPAIRMENT_WORDS.map((word) => [word.name, word]),
@@ -111,7 +123,14 @@ export class ClauseReader {
   ): Result | undefined {
     const isWord = (text: string): boolean =>
       WORD_BY_NAME.has(text) || text === 'match' || text === 'verdict';
-    const args = new Arguments(name, this.#tokens, this.#at, isWord, this.#options.readText);
+    const args = new Arguments(
+      name,
+      this.#tokens,
+      this.#at,
+      isWord,
+      (text) => this.#nested(text),
+      this.#options.readText,
+    );
     try {
       return read(args);
     } catch (error) {
@@ -131,6 +150,21 @@ export class ClauseReader {
     const again = Object.keys(found).some((key) => Object.hasOwn(settings, key));
     if (again) this.#report(this.#twice(word, found, settings), token);
     Object.assign(settings, found);
+  }
+
+  /** An impairment within the arguments of a word: what may change over time, and does not change by itself. */
+  #nested(text: string): Partial<ChainSettings> {
+    const settings: Settable = {};
+    const reader = new ClauseReader(tokens(text), this.#options, (message) => {
+      throw new UnitError(message);
+    });
+    const known = NAMES.filter((name) => !OVER_TIME_WORDS.some((word) => word.name === name));
+    while (reader.token !== undefined) {
+      const token = reader.shift();
+      if (!known.includes(token.text)) throw new UnitError(unknownWord(token.text, known));
+      reader.clause(WORD_BY_NAME.get(token.text)!, token, settings);
+    }
+    return settings;
   }
 
   /** What to say of a word that sets what is set already. */

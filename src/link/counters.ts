@@ -42,6 +42,13 @@ export function dropCounter(reason: DropReason): number {
   return reasonIndex.get(reason)!;
 }
 
+/** Whether a direction holds frames: what came, and was neither delivered nor dropped. */
+export function holdsFrames(counters: Float64Array): boolean {
+  let held = counters[OFFERED_FRAMES]! + counters[DUPLICATED_FRAMES]! - counters[DELIVERED_FRAMES]!;
+  for (const index of reasonIndex.values()) held -= counters[index]!;
+  return held > 0;
+}
+
 /** Index of the first counter of a rule. */
 export function ruleCounters(rule: number): number {
   return RULES + rule * RULE_COUNTERS;

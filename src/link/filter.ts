@@ -24,8 +24,10 @@ export function frameFilter(text: string, frames: FrameTable, linkType: number):
 }
 
 /** The filters of the classes that queues of these settings have. */
-export function classFilters({ queue, rules }: LinkSettings): string[] {
-  return [queue, ...rules.map(({ impair }) => impair.queue)].flatMap((each) =>
+export function classFilters(settings: LinkSettings): string[] {
+  const chains = [settings, ...settings.rules.map(({ impair }) => impair)];
+  const states = chains.flatMap(({ markov }) => markov?.states.map(({ impair }) => impair ?? {}) ?? []);
+  return [...chains, ...states].flatMap(({ queue: each }) =>
     each !== undefined && 'classes' in each ? each.classes.map(({ filter }) => filter) : [],
   );
 }

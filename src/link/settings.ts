@@ -10,6 +10,7 @@ import { type DelaySettings, NO_DELAY } from './delay.ts';
 import { type DuplicateSettings, NO_DUPLICATES } from './duplicate.ts';
 import { type LossSettings, NO_LOSS } from './loss.ts';
 import { type MtuSettings, NO_MTU } from './mtu.ts';
+import { CONSTANT, type OverTimeSettings } from './over-time/words.ts';
 import { NO_RATE, type RateSettings } from './rate.ts';
 import { NO_REORDER, type ReorderSettings } from './reorder.ts';
 import { NO_SLOT, type SlotSettings } from './slot.ts';
@@ -23,7 +24,8 @@ export type ChainSettings = CarrierSettings &
   RateSettings &
   DelaySettings &
   ReorderSettings &
-  SlotSettings;
+  SlotSettings &
+  OverTimeSettings;
 
 /** A chain that does nothing to a frame. */
 export const CLEAR_CHAIN: ChainSettings = {
@@ -36,6 +38,7 @@ export const CLEAR_CHAIN: ChainSettings = {
   ...NO_DELAY,
   ...NO_REORDER,
   ...NO_SLOT,
+  ...CONSTANT,
 };
 
 /** What becomes of a frame after a rule: the link's own impairments, with a congestion mark or without; neither. */

@@ -2,6 +2,7 @@
  * The grammar of impairments: a clause is a word and its arguments, `delay 20ms 2ms 25%`. Each impairment declares
  * its words beside its stage; impairment.ts puts the clauses together.
  */
+import type { ChainSettings } from './settings.ts';
 import { UnitError } from './units.ts';
 
 /** A word that starts a clause, and the settings its arguments stand for. */
@@ -21,6 +22,9 @@ export type Token = { readonly text: string; readonly position: number; readonly
 
 /** Reads the text of a file that an impairment names. Throws an Error whose message goes on `cannot read "x": `. */
 export type ReadText = (path: string) => string;
+
+/** For a first look at impairments, while it is not known where their paths start from: a file with something in it. */
+export const UNREAD: ReadText = () => '1';
 
 /** An argument that cannot be used, or one that is missing (`token` is undefined). */
 export class BadArgument extends Error {
@@ -45,6 +49,8 @@ export function tokens(text: string): Token[] {
 export class Arguments {
   readonly word: string;
   readonly readText: ReadText | undefined;
+  /** Reads an impairment within the arguments. Throws UnitError. */
+  readonly nested: (text: string) => Partial<ChainSettings>;
   readonly #tokens: readonly Token[];
   readonly #isWord: (text: string) => boolean;
   #at: number;
@@ -54,10 +60,12 @@ export class Arguments {
     all: readonly Token[],
     at: number,
     isWord: (text: string) => boolean,
+    nested: (text: string) => Partial<ChainSettings>,
     readText?: ReadText,
   ) {
     this.word = word;
     this.readText = readText;
+    this.nested = nested;
     this.#tokens = all;
     this.#at = at;
     this.#isWord = isWord;

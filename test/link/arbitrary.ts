@@ -1,6 +1,7 @@
 /** Any settings that text can stand for. */
 import fc from 'fast-check';
 import { parseTable } from '../../src/link/distribution.ts';
+import { parseImpairment } from '../../src/link/impairment.ts';
 import type { ChainSettings, LinkSettings } from '../../src/link/settings.ts';
 
 /** Of the resolution that percentages keep exactly. */
@@ -116,6 +117,24 @@ const others = {
   limitNs: orNone(fc.integer({ min: 1, max: 100e6 }), 0),
   queue,
   trace: fc.constant(null),
+  schedule: fc.constant(null),
+  markov: fc.constantFrom(null, {
+    stepNs: 1e6,
+    states: [
+      {
+        name: 'good',
+        impairment: 'loss 1%',
+        impair: parseImpairment('loss 1%'),
+        to: [{ state: 'bad', probability: 0.5 }],
+      },
+      {
+        name: 'bad',
+        impairment: 'delay 3ms rate 1mbit',
+        impair: parseImpairment('delay 3ms rate 1mbit'),
+        to: [{ state: 'good', probability: 1 }],
+      },
+    ],
+  }),
   slot: orNone(
     fc.record({
       delayNs: fc.nat({ max: 2e6 }).map((ns) => 1e6 + ns),

@@ -108,6 +108,28 @@ const chain = {
     .object({ name: z.string().describe('File of the trace.'), entries: count('Opportunities in it.') })
     .nullable()
     .describe('Packet-delivery opportunities instead of a rate (mahimahi).'),
+  schedule: z
+    .object({
+      name: z.string().describe('File of the schedule.'),
+      entries: count('Lines in it.'),
+      stepNs: time('Step of linear interpolation, nanoseconds; 0 is none.'),
+      loop: z.boolean(),
+    })
+    .nullable()
+    .describe('Delay, rate and loss over time, laid over these.'),
+  markov: z
+    .object({
+      stepNs: time('How often the state may change, nanoseconds.'),
+      states: z.array(
+        z.object({
+          name: z.string(),
+          impairment: z.string().describe('Laid over these settings.'),
+          to: z.array(z.object({ state: z.string(), probability: probability('Of each step.') })),
+        }),
+      ),
+    })
+    .nullable()
+    .describe('States with impairments of their own, and how one follows the other.'),
   delayNs: count('Propagation delay, nanoseconds.'),
   jitterNs: count('Variation of the delay, nanoseconds.'),
   jitterCorrelation: probability('How much each jitter depends on the last.'),
