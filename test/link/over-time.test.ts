@@ -55,6 +55,11 @@ describe('a schedule', () => {
     expect(rig.arrived.map(({ atNs }) => atNs)).toEqual([5 * MS, 11 * MS]);
   });
 
+  it('takes the place of a model of loss', () => {
+    const rig = setUp(settings('loss gemodel 100% 0% schedule s.csv', 'time,loss\n0s,0%\n'));
+    expect(delays(rig, [1, 2, 3])).toEqual([0, 0, 0]);
+  });
+
   it('asks for no timer while the direction holds no frames', () => {
     const rig = setUp(settings('schedule s.csv loop', CSV));
     rig.offer(0);

@@ -141,8 +141,12 @@ export class ScheduleModulator implements Modulator {
   #values(share: number): Partial<ChainSettings> {
     const { columns, rows } = this.#table;
     const [row, next] = [rows[this.#row]!, rows[this.#row + 1] ?? rows[this.#row]!];
-    return Object.fromEntries(
-      columns.map((key, i) => [key, row[i + 1]! + (next[i + 1]! - row[i + 1]!) * share]),
-    );
+    const values = columns.map((key, i) => [key, row[i + 1]! + (next[i + 1]! - row[i + 1]!) * share]);
+    // As the words do, each takes the place of what would decide instead.
+    return {
+      ...(columns.includes('loss') && { lossModel: null }),
+      ...(columns.includes('rateBitsPerSecond') && { trace: null }),
+      ...Object.fromEntries(values),
+    };
   }
 }
