@@ -120,9 +120,11 @@ async function serve(
     const turn = reloading.then(async () => {
       manager.reloading();
       try {
-        const changes = await run.apply(await labOf(options), (name) => joins.release(name));
-        // There may be nodes that join only now.
-        await joins.listen(options.socket, options.groups?.group, manager.sockets.join);
+        const after = await labOf(options);
+        // There may be nodes that join only now, also when not all could be done.
+        const changes = await run
+          .apply(after, (name) => joins.release(name))
+          .finally(() => joins.listen(options.socket, options.groups?.group, manager.sockets.join));
         log.info({ changes }, 'lab file reloaded');
         return changes;
       } finally {

@@ -31,7 +31,7 @@ import type {
   SwitchStatus,
   WorkerStatus,
 } from './contract.ts';
-import { capacityOf } from './layout.ts';
+import { capacityOf, largestMtu } from './layout.ts';
 import { macBytes, type RegisteredInterface } from './registry.ts';
 import { type OpenPort, Topology, type TopologyEvents } from './topology.ts';
 import { workerStatus } from './workers.ts';
@@ -101,6 +101,11 @@ export class Emulator implements EmulatorControl {
     return emulator;
   }
 
+  /** That an interface of this run can have. */
+  get largestMtu(): number {
+    return largestMtu(this.#arena.capacity);
+  }
+
   interfaces(): InterfaceStatus[] {
     return this.#topology.registry.list().map((entry) => this.#interfaceStatus(entry));
   }
@@ -154,8 +159,8 @@ export class Emulator implements EmulatorControl {
     return this.#topology.disconnect(interfaceName);
   }
 
-  addInterface(definition: LabInterface, port?: OpenPort): Promise<void> {
-    return this.#topology.addInterface(definition, port);
+  addInterface(definition: LabInterface, port?: OpenPort, peer?: string): Promise<void> {
+    return this.#topology.addInterface(definition, port, peer);
   }
 
   removeInterface(name: string): Promise<void> {

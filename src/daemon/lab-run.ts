@@ -8,17 +8,17 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Descriptor } from '../bpf/descriptor.ts';
 import { Captures } from '../capture/captures.ts';
 import { resolveFilter } from '../control/filter.ts';
-import { openDevice } from '../device/open.ts';
 import { playCapture, recordCapture } from '../device/pcap.ts';
-import { claimLab } from '../lab/claim.ts';
-import { type Lab, type LabDescriptor, nodesToMake, type TimelineStep } from '../lab/model.ts';
-import { Nodes } from '../lab/namespaces.ts';
+import { type Claim, claimLab } from '../lab/claim.ts';
+import type { Lab, LabDescriptor, LabInterface, TimelineStep } from '../lab/model.ts';
 import { VERSION } from '../package.ts';
 import { type Moment, momentsOf } from '../timeline/moments.ts';
 import { play } from '../timeline/play.ts';
 import { CONTROL_OWNER, DEFAULT_BUFFER_BYTES, DEFAULT_READ_TIMEOUT_MS } from './contract.ts';
 import { Emulator, type OpenPort } from './emulator.ts';
-import { describePlan, planReload } from './reload.ts';
+import { MadeNodes } from './made-nodes.ts';
+import { planReload } from './reload.ts';
+import { carryOut } from './reload-steps.ts';
 
 /** What the run reports; pino's logger is one. */
 export type RunLog = {
@@ -58,6 +58,8 @@ export class LabRun {
   readonly #undo: Undo[] = [];
   /** The descriptors of the lab file. */
   readonly #attached: { readonly definition: LabDescriptor; readonly descriptor: Descriptor }[] = [];
+  /** The nodes that are made; there may be none yet. Undefined when the lab is virtual. */
+  #made: MadeNodes | undefined;
   #down: Promise<void> | undefined;
 
   private constructor(lab: Lab, options: LabRunOptions) {
@@ -82,24 +84,55 @@ export class LabRun {
 
   /**
    * Changes the running lab to what its file says now; see reload.ts. Returns what was changed, a line each. Throws
-   * ReloadError, and nothing has changed; LabChangeError when there is no room for more.
+   * ReloadError, which says what has been changed, if anything.
    */
   async apply(after: Lab, releaseNode: (name: string) => void): Promise<string[]> {
-    const plan = planReload(this.lab, after);
     const { emulator } = this;
-    for (const definition of plan.closeDescriptors) await this.#close(definition);
-    for (const name of plan.removeLinks) await emulator.removeLink(name);
-    for (const name of plan.removeInterfaces) await emulator.removeInterface(name);
-    // Nodes ask what they are to be as soon as they are let go.
+    const plan = planReload(this.lab, after, emulator.largestMtu);
+    const made = this.lab.virtual ? undefined : this.#made;
+    const changes = await carryOut(
+      plan,
+      {
+        closeDescriptor: (definition) => this.#close(definition),
+        openDescriptor: (definition) => this.#attach(definition),
+        removeLink: (name) => emulator.removeLink(name),
+        addLink: (link) => emulator.addLink(link),
+        setLink: ({ name, forward, reverse }) => emulator.setLink(name, { forward, reverse }),
+        removeInterface: async (name) => {
+          await emulator.removeInterface(name);
+          await made?.closeDevice(name);
+        },
+        addInterface: (definition) => this.#addInterface(definition, after),
+        removeNode: async (node) => (node.join ? undefined : made?.remove(node)),
+        addNode: async (node) => (node.join ? undefined : made?.add(node)),
+        configureNode: async (node, was) => made?.configure(node, was),
+        releaseNode,
+      },
+      this.emulator,
+    ).finally(() => {
+      this.lab = emulator.lab;
+    });
     this.lab = after;
     emulator.lab = after;
-    for (const name of plan.releaseNodes) releaseNode(name);
-    for (const each of plan.addInterfaces) await emulator.addInterface(each);
-    for (const link of plan.addLinks) await emulator.addLink(link);
-    for (const { name, forward, reverse } of plan.setLinks)
-      await emulator.setLink(name, { forward, reverse });
-    for (const definition of plan.openDescriptors) await this.#attach(definition);
-    return describePlan(plan);
+    return changes;
+  }
+
+  /** With its device, unless its node brings that. Throws; nothing is left of it then. */
+  async #addInterface(definition: LabInterface, { links }: Lab): Promise<void> {
+    const { name } = definition;
+    const peer = links
+      .find(({ endpoints }) => endpoints.includes(name))
+      ?.endpoints.find((end) => end !== name);
+    const node = this.emulator.lab.nodes.find((each) => each.name === definition.node);
+    if (node?.join || this.#made === undefined)
+      return this.emulator.addInterface(definition, undefined, peer);
+    const device = await this.#made.openDevice(definition);
+    try {
+      await this.emulator.addInterface(definition, device, peer);
+    } catch (error) {
+      await this.#made.closeDevice(name);
+      throw error;
+    }
   }
 
   /** Closes a descriptor of the lab file, if nobody has closed it by hand. */
@@ -129,15 +162,15 @@ export class LabRun {
   }
 
   async #up(signal: AbortSignal | undefined): Promise<void> {
-    await this.#claim();
+    const claim = await this.#claim();
     signal?.throwIfAborted();
-    const nodes = nodesToMake(this.lab).length === 0 ? undefined : await this.#createNodes();
+    const made = claim === undefined || this.lab.virtual ? undefined : await this.#makeNodes(claim);
     signal?.throwIfAborted();
-    await this.#startEmulator(nodes ? await this.#openDevices(nodes) : new Map());
+    await this.#startEmulator(made ? await made.openDevices(this.lab) : new Map());
     await this.#attachDescriptors();
     signal?.throwIfAborted();
     // Last: from here on frames come.
-    if (nodes) await nodes.configure();
+    if (made) await made.configureAll();
     if (this.lab.virtual) await this.#connectFiles();
     signal?.throwIfAborted();
     this.#startTimeline();
@@ -153,10 +186,10 @@ export class LabRun {
     }
   }
 
-  async #claim(): Promise<void> {
+  async #claim(): Promise<Claim | undefined> {
     const { socket } = this.#options;
     // Such a lab leaves nothing that anybody could find or would have to clean up.
-    if (this.lab.virtual && socket === undefined) return;
+    if (this.lab.virtual && socket === undefined) return undefined;
     const claim = await claimLab(this.lab, { socket });
     this.#onDown(
       'release the lab',
@@ -165,40 +198,27 @@ export class LabRun {
     );
     const left = claim.cleaned;
     if (left) this.#options.log.warn({ ...left }, `removed what process ${left.pid} had left of the lab`);
+    return claim;
   }
 
-  async #createNodes(): Promise<Nodes> {
-    const nodes = await Nodes.create(this.lab);
-    const remove = async (): Promise<void> => {
-      if (this.#options.socket === undefined) await nodes.endProcesses();
-      const { processes, errors } = await nodes.remove();
-      for (const { namespace, pid, command } of processes) {
-        this.#options.log.warn({ namespace, pid, command }, 'a process still runs in a node that is gone');
-      }
-      if (errors.length > 0) throw new AggregateError(errors, errors.map((each) => each.message).join('; '));
-    };
-    this.#onDown('remove the namespaces', remove, () => nodes.abandon());
-    return nodes;
+  async #makeNodes(claim: Claim): Promise<MadeNodes> {
+    const { log, socket } = this.#options;
+    const made = await MadeNodes.create(this.lab, { claim, log, endProcesses: socket === undefined });
+    this.#made = made;
+    this.#onDown(
+      'remove the namespaces',
+      () => made.removeAll(),
+      () => made.abandon(),
+    );
+    this.#onDown(
+      'close the devices',
+      () => made.leaveDevices(),
+      () => void made.leaveDevices(),
+    );
+    return made;
   }
 
-  async #openDevices(nodes: Nodes): Promise<Map<string, OpenPort>> {
-    const ports = new Map<string, OpenPort>();
-    for (const node of nodesToMake(this.lab)) {
-      for (const each of node.interfaces) {
-        const device = await openDevice(each, nodes.namespace(node.name));
-        // The namespaces, which go next, take their devices with them.
-        this.#onDown(
-          `close ${each.name}`,
-          () => device.leave(),
-          () => void device.leave(),
-        );
-        ports.set(each.name, device);
-      }
-    }
-    return ports;
-  }
-
-  async #startEmulator(ports: Map<string, OpenPort>): Promise<void> {
+  async #startEmulator(ports: ReadonlyMap<string, OpenPort>): Promise<void> {
     const { onFailure, log } = this.#options;
     const onInterfaceGone = (name: string): void => log.warn({ interface: name }, 'the device has gone');
     const onInterfaceDown = (name: string): void => {
@@ -237,7 +257,12 @@ export class LabRun {
     capture.on({
       onError: (error) => this.#options.log.error({ err: error }, 'a capture file was given up'),
     });
-    await capture.toFile(definition.write);
+    try {
+      await capture.toFile(definition.write);
+    } catch (error) {
+      await this.#close(definition);
+      throw error;
+    }
   }
 
   /** On the virtual clock when there is one. What cannot be done is reported, and the rest is done. */

@@ -2,17 +2,19 @@
  * From the lab that runs to what its file says now: only what differs between the two files is changed, while frames
  * move. What somebody has set by hand (`taplab set`) stays unless the file has another value than before.
  *
- * Links and descriptors come, go and change; so do nodes that join, which are let go to join again as what they are
- * now. What a run is built on cannot change: name, seed, workers, clock, switches and hubs, and the nodes that the
- * emulator makes itself. Impairments of switch ports can: they are their links'.
+ * Nodes, interfaces, links and descriptors come, go and change. An interface that differs is made anew, and so are the
+ * links that lead to it; a node that takes part in another way, or loses a setting under net, is made anew as a whole.
+ * Nodes that join and differ are let go, to join again as what they are now. What a run is built on cannot change:
+ * name, seed, workers, clock, timeline, switches and hubs, the room in its frames, and capture files as devices. Impairments of
+ * switch ports can: they are their links'.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Lab, LabDescriptor, LabInterface, LabLink, LabNode } from '../lab/model.ts';
 
-/** The file asks for what needs another run; nothing has changed. */
+/** The file asks for what needs another run, and nothing has changed; or it could be carried out in part only. */
 export class ReloadError extends Error {
-  constructor(message: string) {
-    super(message);
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause });
     this.name = 'ReloadError';
   }
 }
@@ -22,21 +24,74 @@ export type ReloadPlan = {
   readonly closeDescriptors: readonly LabDescriptor[];
   readonly removeLinks: readonly string[];
   readonly removeInterfaces: readonly string[];
-  /** Nodes that join, and are another now. */
-  readonly releaseNodes: readonly string[];
+  /** Without interfaces by then. */
+  readonly removeNodes: readonly LabNode[];
+  /** Their interfaces are among those that follow. */
+  readonly addNodes: readonly LabNode[];
   readonly addInterfaces: readonly LabInterface[];
+  /** Nodes that join, and are another now. */
+  readonly releaseNodes: readonly LabNode[];
   readonly addLinks: readonly LabLink[];
   readonly setLinks: readonly LabLink[];
   readonly openDescriptors: readonly LabDescriptor[];
+  /** Nodes that the emulator makes, and what of each is as it shall be already. */
+  readonly configureNodes: readonly { readonly node: LabNode; readonly was: LabNode | undefined }[];
 };
 
-/** Throws ReloadError with all that cannot be done. */
-export function planReload(before: Lab, after: Lab): ReloadPlan {
-  refuseFixed(before, after);
-  const joining = (lab: Lab): LabNode[] => lab.nodes.filter(({ join }) => join === true);
-  const interfacesOf = (lab: Lab): LabInterface[] => joining(lab).flatMap(({ interfaces }) => interfaces);
-  const interfaces = difference(interfacesOf(before), interfacesOf(after), ({ name }) => name);
-  const gone = new Set(interfaces.removed.map(({ name }) => name));
+/**
+ * Throws ReloadError with all that cannot be done.
+ *
+ * @param largestMtu that frames of this run have room for
+ */
+export function planReload(
+  before: Lab,
+  after: Lab,
+  largestMtu: number = Number.POSITIVE_INFINITY,
+): ReloadPlan {
+  const oldNodes = new Map(before.nodes.map((node) => [node.name, node]));
+  /** The node that goes on to be one, with other interfaces perhaps. */
+  const staying = (node: LabNode): LabNode | undefined => {
+    const old = oldNodes.get(node.name);
+    return old !== undefined && !mustBeMadeAnew(old, node) ? old : undefined;
+  };
+  const kept = new Set(after.nodes.filter((node) => staying(node) !== undefined).map(({ name }) => name));
+  const changed = after.nodes.filter(
+    (node) => kept.has(node.name) && !isDeepStrictEqual(oldNodes.get(node.name), node),
+  );
+  const interfacesOf = ({ nodes }: Lab): LabInterface[] => nodes.flatMap(({ interfaces }) => interfaces);
+  const sameInterfaces = interfacesOf(after).filter(
+    (each) => kept.has(each.node) && interfacesOf(before).some((old) => isDeepStrictEqual(old, each)),
+  );
+  const same = new Set(sameInterfaces.map(({ name }) => name));
+  const removed = interfacesOf(before).filter(({ name }) => !same.has(name));
+  const added = interfacesOf(after).filter(({ name }) => !same.has(name));
+  refuseFixed(before, after, removed, added, largestMtu);
+  const gone = new Set(removed.map(({ name }) => name));
+  const addNodes = after.nodes.filter(({ name }) => !kept.has(name));
+  const isMade = ({ join }: LabNode): boolean => join !== true && !after.virtual;
+  return {
+    ...linkChanges(before, after, gone),
+    ...descriptorChanges(before, after, gone),
+    removeInterfaces: [...gone],
+    removeNodes: before.nodes.filter(({ name }) => !kept.has(name)),
+    addNodes,
+    addInterfaces: added,
+    releaseNodes: changed.filter(({ join }) => join === true),
+    configureNodes: [
+      ...addNodes.filter(isMade).map((node) => ({ node, was: undefined })),
+      ...changed.filter(isMade).map((node) => {
+        const old = oldNodes.get(node.name)!;
+        return { node, was: { ...old, interfaces: old.interfaces.filter(({ name }) => same.has(name)) } };
+      }),
+    ],
+  };
+}
+
+function linkChanges(
+  before: Lab,
+  after: Lab,
+  gone: ReadonlySet<string>,
+): Pick<ReloadPlan, 'removeLinks' | 'addLinks' | 'setLinks'> {
   const touches = ({ endpoints }: LabLink): boolean => endpoints.some((name) => gone.has(name));
   // Settings can be changed in place; ends cannot, nor can a link stay whose interface is taken away.
   const place = ({ name, endpoints }: LabLink): unknown => [name, endpoints];
@@ -46,71 +101,58 @@ export function planReload(before: Lab, after: Lab): ReloadPlan {
     return old !== undefined && isDeepStrictEqual(place(old), place(link)) && !touches(link);
   };
   const staying = new Set(after.links.filter(stays).map(({ name }) => name));
-  const onGone = (descriptor: LabDescriptor): unknown => (gone.has(descriptor.interface) ? {} : descriptor);
   return {
-    closeDescriptors: without(before.descriptors, after.descriptors.map(onGone)),
     removeLinks: before.links.map(({ name }) => name).filter((name) => !staying.has(name)),
-    removeInterfaces: [...gone],
-    releaseNodes: without(joining(before), joining(after)).map(({ name }) => name),
-    addInterfaces: interfaces.added,
     addLinks: after.links.filter(({ name }) => !staying.has(name)),
     setLinks: after.links.filter(
       (link) => staying.has(link.name) && !isDeepStrictEqual(oldLinks.get(link.name), link),
     ),
+  };
+}
+
+function descriptorChanges(
+  before: Lab,
+  after: Lab,
+  gone: ReadonlySet<string>,
+): Pick<ReloadPlan, 'closeDescriptors' | 'openDescriptors'> {
+  const onGone = (descriptor: LabDescriptor): unknown => (gone.has(descriptor.interface) ? {} : descriptor);
+  return {
+    closeDescriptors: without(before.descriptors, after.descriptors.map(onGone)),
     openDescriptors: without(after.descriptors, before.descriptors.map(onGone)),
   };
 }
 
-/** What a plan does, a line each, for logs and people. */
-export function describePlan(plan: ReloadPlan): string[] {
-  return [
-    ...plan.closeDescriptors.map((each) => `closed the descriptor on ${each.interface}`),
-    ...plan.removeLinks.map((name) => `removed link ${name}`),
-    ...plan.removeInterfaces.map((name) => `removed interface ${name}`),
-    ...plan.releaseNodes.map((name) => `let node ${name} go, to join again`),
-    ...plan.addInterfaces.map(({ name }) => `added interface ${name}`),
-    ...plan.addLinks.map(({ name }) => `added link ${name}`),
-    ...plan.setLinks.map(({ name }) => `set link ${name}`),
-    ...plan.openDescriptors.map((each) => `opened a descriptor on ${each.interface}`),
-  ];
+/** What a setting under net was before the file named it nobody has written down. */
+function mustBeMadeAnew(before: LabNode, after: LabNode): boolean {
+  if ((before.join === true) !== (after.join === true)) return true;
+  if (before.join === true) return false;
+  return Object.keys(before.sysctls ?? {}).some((name) => after.sysctls?.[name] === undefined);
 }
 
-function refuseFixed(before: Lab, after: Lab): void {
+function refuseFixed(
+  before: Lab,
+  after: Lab,
+  removed: readonly LabInterface[],
+  added: readonly LabInterface[],
+  largestMtu: number,
+): void {
   const reasons: string[] = [];
   for (const key of ['name', 'seed', 'workers', 'virtual'] as const) {
     if (before[key] !== after[key]) reasons.push(`${key} is ${before[key]}, and would be ${after[key]}`);
   }
   if (!isDeepStrictEqual(before.switches, after.switches)) reasons.push('switches or hubs differ');
-  const made = (lab: Lab): LabNode[] => lab.nodes.filter(({ join }) => join !== true);
-  const { removed, added } = difference(made(before), made(after), ({ name }) => name);
-  for (const name of new Set([...removed, ...added].map((node) => node.name))) {
-    reasons.push(`node ${name}, which the emulator makes, differs`);
+  if (!isDeepStrictEqual(before.timeline, after.timeline)) reasons.push('the timeline differs');
+  for (const { name, mtu } of added) {
+    if (mtu > largestMtu)
+      reasons.push(`${name} would have MTU ${mtu}, and frames have room for ${largestMtu}`);
+  }
+  const hasFile = ({ readFile, writeFile }: LabInterface): boolean => (readFile ?? writeFile) !== undefined;
+  for (const name of new Set([...removed, ...added].filter(hasFile).map((each) => each.name))) {
+    reasons.push(`${name}, whose frames are those of a capture file, differs`);
   }
   if (reasons.length > 0) {
     throw new ReloadError(`the lab cannot change while it runs: ${reasons.join('; ')}; take it down and up`);
   }
-}
-
-/** By name: what is only in the first or another there, and what is only in the second or another there. */
-function difference<T>(
-  before: readonly T[],
-  after: readonly T[],
-  name: (each: T) => string,
-): { removed: T[]; added: T[] } {
-  const same = new Set(
-    before
-      .filter((old) =>
-        isDeepStrictEqual(
-          old,
-          after.find((each) => name(each) === name(old)),
-        ),
-      )
-      .map(name),
-  );
-  return {
-    removed: before.filter((each) => !same.has(name(each))),
-    added: after.filter((each) => !same.has(name(each))),
-  };
 }
 
 /** Those of `all` that have no equal among the others. */

@@ -96,10 +96,13 @@ export class Topology {
   /**
    * Adds an interface, with its device if there is one already. Throws LabChangeError: EEXIST, ENOSPC, EINVAL (its MTU
    * does not fit into the frame slots of this run).
+   *
+   * @param peer the interface that it will be linked to, whose worker is to read it as well
    */
-  addInterface(definition: LabInterface, port?: OpenPort): Promise<void> {
+  addInterface(definition: LabInterface, port?: OpenPort, peer?: string): Promise<void> {
     return this.#inTurn(async () => {
-      const commands = this.#register(definition, port);
+      const reader = peer === undefined ? undefined : this.registry.get(peer)?.reader;
+      const commands = this.#register(definition, port, reader);
       await this.#tell(() => commands);
     });
   }

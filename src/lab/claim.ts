@@ -39,6 +39,10 @@ type Leftovers = {
 
 export type Claim = {
   readonly state: LabState;
+  /** Says of another namespace that it is the lab's, before it is made. Throws StateError when that cannot be kept. */
+  addNamespace(name: string): void;
+  /** After a namespace is removed. */
+  dropNamespace(name: string): void;
   /** What an earlier run had left, and this claim has removed. */
   readonly cleaned: Leftovers | undefined;
   /** Gives the lab up, after everything is taken down. Idempotent. */
@@ -74,10 +78,34 @@ export async function claimLab(
       );
     }
     writeState(path, state);
-    return { state, cleaned, release: () => releaseClaim(path, state) };
+    return claimed(path, state, cleaned);
   } finally {
     unlock();
   }
+}
+
+function claimed(path: string, initial: LabState, cleaned: Leftovers | undefined): Claim {
+  let state = initial;
+  const replace = (namespaces: readonly string[]): void => {
+    const changed = { ...state, namespaces };
+    writeState(path, changed);
+    state = changed;
+  };
+  return {
+    get state() {
+      return state;
+    },
+    cleaned,
+    addNamespace: (name) => replace([...state.namespaces.filter((each) => each !== name), name]),
+    dropNamespace: (name) => {
+      try {
+        replace(state.namespaces.filter((each) => each !== name));
+      } catch {
+        // A name too many does no harm: who cleans up skips what is not there.
+      }
+    },
+    release: () => releaseClaim(path, state),
+  };
 }
 
 /** A lab whose process ended without taking it down, and what of it has been removed now. */

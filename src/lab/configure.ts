@@ -22,12 +22,16 @@ export class NodeError extends Error {
 /**
  * Configures a node, in the namespace that ip(8) knows by that name, or in this process's own. The devices must have
  * been opened. Throws NodeError with ip's own words.
+ *
+ * @param was what of it is configured already: its interfaces are not touched, and its routes are replaced
  */
-export async function configureNode(node: LabNode, namespace?: NamespaceRef): Promise<void> {
+export async function configureNode(node: LabNode, namespace?: NamespaceRef, was?: LabNode): Promise<void> {
   if (namespace === undefined) applySysctls(node, node.sysctls ?? {});
-  else inNamespace(namespace, () => applySysctls(node, { ...HOST_SYSCTLS, ...node.sysctls }));
-  const commands = configurationOf(node);
+  else inNamespace(namespace, () => applySysctls(node, { ...(was ? {} : HOST_SYSCTLS), ...node.sysctls }));
   const where = namespace === undefined ? [] : ['-n', namespace.name];
+  const commands = configurationOf(node, was);
+  await removeRoutes(where, node, was);
+  if (commands.length === 0) return;
   try {
     await runTool('ip', [...where, '-batch', '-'], {
       attempt: `configure node ${node.name}`,
@@ -43,10 +47,27 @@ export async function configureNode(node: LabNode, namespace?: NamespaceRef): Pr
   }
 }
 
+/** Removes the routes that are no more. Those through an interface that is gone have gone with it. */
+async function removeRoutes(
+  where: readonly string[],
+  node: LabNode,
+  was: LabNode | undefined,
+): Promise<void> {
+  const gone = (was?.routes ?? []).filter(({ to }) => !node.routes.some((route) => route.to === to));
+  if (gone.length === 0) return;
+  const input = gone.map(({ to, via }) => `route del ${to} via ${via}\n`).join('');
+  await runTool('ip', [...where, '-force', '-batch', '-'], { attempt: 'remove routes', input }).catch(
+    (error: unknown) => {
+      if (!(error instanceof ToolError)) throw error;
+    },
+  );
+}
+
 /** The lines for `ip -batch` that configure a node. */
-function configurationOf(node: LabNode): string[] {
-  const commands = ['link set dev lo up'];
-  for (const { device, kind, mac, mtu, addresses } of node.interfaces) {
+function configurationOf(node: LabNode, was?: LabNode): string[] {
+  const commands = was ? [] : ['link set dev lo up'];
+  for (const { device, kind, mac, mtu, addresses, name } of node.interfaces) {
+    if (was?.interfaces.some((each) => each.name === name)) continue;
     const address = kind === 'tun' ? '' : `address ${mac} `;
     commands.push(`link set dev ${device} ${address}mtu ${mtu}`);
     for (const each of addresses) {
@@ -55,7 +76,7 @@ function configurationOf(node: LabNode): string[] {
     }
     commands.push(`link set dev ${device} up`);
   }
-  for (const { to, via } of node.routes) commands.push(`route add ${to} via ${via}`);
+  for (const { to, via } of node.routes) commands.push(`route ${was ? 'replace' : 'add'} ${to} via ${via}`);
   return commands;
 }
 

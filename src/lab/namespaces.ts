@@ -8,7 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, openSync, readlinkSync, statSync } from 'node:fs';
 import { runTool, ToolError } from '../sys/tool.ts';
 import { configureNode, NodeError } from './configure.ts';
-import { type Lab, nodesToMake } from './model.ts';
+import { type Lab, type LabNode, nodesToMake } from './model.ts';
 import { namespaceName } from './names.ts';
 import { NETNS_DIRECTORY, prepareNetnsDirectory } from './netns-directory.ts';
 import { endProcesses, endProcessesNow, type NodeProcess, processesIn } from './node-processes.ts';
@@ -31,11 +31,10 @@ export type RemovalReport = {
 /** The nodes' namespaces while a lab is up. */
 export class Nodes {
   readonly #lab: Lab;
-  readonly #namespaces: Map<string, Namespace>;
+  readonly #namespaces: Map<string, Namespace> = new Map();
 
-  private constructor(lab: Lab, namespaces: Map<string, Namespace>) {
+  private constructor(lab: Lab) {
     this.#lab = lab;
-    this.#namespaces = namespaces;
   }
 
   /**
@@ -43,26 +42,33 @@ export class Nodes {
    * Throws NodeError: a namespace of the name exists, no rights, no iproute2.
    */
   static async create(lab: Lab): Promise<Nodes> {
-    const nodes = nodesToMake(lab);
-    const names = nodes.map((node) => namespaceName(lab.name, node.name));
+    const nodes = new Nodes(lab);
+    await nodes.add(nodesToMake(lab).map(({ name }) => name));
+    return nodes;
+  }
+
+  /** Makes the namespaces of more nodes, all or none. Throws as create(). */
+  async add(nodes: readonly string[]): Promise<void> {
+    if (nodes.length === 0) return;
+    const names = nodes.map((node) => namespaceName(this.#lab.name, node));
     await prepareNetnsDirectory();
     const taken = names.filter(namespaceExists);
     if (taken.length > 0) throw new NodeError(`create network namespaces: ${existsMessage(taken)}`);
-    const namespaces = new Map<string, Namespace>();
+    const namespaces: Namespace[] = [];
     try {
       await addNamespaces(names);
       for (const [i, node] of nodes.entries()) {
         const path = `${NETNS_DIRECTORY}/${names[i]}`;
-        namespaces.set(node.name, { node: node.name, name: names[i]!, path, fd: openSync(path, 'r') });
+        namespaces.push({ node, name: names[i]!, path, fd: openSync(path, 'r') });
       }
     } catch (error) {
-      for (const { fd } of namespaces.values()) closeSync(fd);
+      for (const { fd } of namespaces) closeSync(fd);
       const made = error instanceof PartialCreation ? names.slice(0, error.made) : names;
       await removeNamespaces(made);
       const cause = error instanceof PartialCreation ? error.cause : error;
       throw new NodeError(cause instanceof Error ? cause.message : String(cause), undefined, cause);
     }
-    return new Nodes(lab, namespaces);
+    for (const namespace of namespaces) this.#namespaces.set(namespace.node, namespace);
   }
 
   /** The namespace of a node. Throws when the lab has no node of that name. */
@@ -73,19 +79,26 @@ export class Nodes {
   }
 
   /**
-   * Settings under net, loopback up, then for every interface hardware address, MTU, addresses and up, then routes.
-   * The devices must have been opened. Throws NodeError with ip's own words.
+   * Settings under net, loopback up, then for every interface hardware address, MTU, addresses and up, then routes, of
+   * the nodes it was created with. The devices must have been opened. Throws NodeError with ip's own words.
    */
   async configure(): Promise<void> {
-    const results = await Promise.allSettled(
-      nodesToMake(this.#lab).map((node) => configureNode(node, this.namespace(node.name))),
-    );
+    const results = await Promise.allSettled(nodesToMake(this.#lab).map((node) => this.configureNode(node)));
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
-  /** Ends whatever runs inside the nodes, see endProcesses(). */
-  async endProcesses(): Promise<void> {
-    await endProcesses([...this.#namespaces.values()].map(({ name }) => name).filter(namespaceExists));
+  /** The same of one node, of which something may be configured already; see configureNode(). */
+  configureNode(node: LabNode, was?: LabNode): Promise<void> {
+    return configureNode(node, this.namespace(node.name), was);
+  }
+
+  /** Ends whatever runs inside the nodes, or inside one; see endProcesses(). */
+  async endProcesses(node?: string): Promise<void> {
+    await endProcesses(
+      this.#some(node)
+        .map(({ name }) => name)
+        .filter(namespaceExists),
+    );
   }
 
   /**
@@ -94,17 +107,24 @@ export class Nodes {
    */
   abandon(): void {
     const names = [...this.#namespaces.values()].map(({ name }) => name);
+    if (names.length === 0) return;
     endProcessesNow(names);
     const input = names.map((name) => `netns del ${name}\n`).join('');
     spawnSync('ip', ['-force', '-batch', '-'], { input });
   }
 
-  /** Removes all namespaces, the last made first, through errors. Idempotent. */
-  async remove(): Promise<RemovalReport> {
-    const namespaces = [...this.#namespaces.values()];
-    this.#namespaces.clear();
-    for (const { fd } of namespaces) closeSync(fd);
+  /** Removes all namespaces, the last made first, through errors; or that of one node. Idempotent. */
+  async remove(node?: string): Promise<RemovalReport> {
+    const namespaces = this.#some(node);
+    for (const each of namespaces) {
+      this.#namespaces.delete(each.node);
+      closeSync(each.fd);
+    }
     return removeNamespaces(namespaces.map(({ name }) => name));
+  }
+
+  #some(node?: string): Namespace[] {
+    return [...this.#namespaces.values()].filter((each) => node === undefined || each.node === node);
   }
 }
 

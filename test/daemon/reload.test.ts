@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { describePlan, planReload, ReloadError } from '../../src/daemon/reload.ts';
+import { planReload, ReloadError } from '../../src/daemon/reload.ts';
+import { carryOut, describePlan, type ReloadActions } from '../../src/daemon/reload-steps.ts';
 import { parseLab } from '../../src/lab/parse.ts';
 import { eventually, taplab } from '../helpers/real.ts';
 import { isMissing } from '../helpers/requirements.ts';
@@ -9,6 +10,8 @@ const NODES = `  a: { join: true, interfaces: { e0: { ip: 198.18.0.1/24 } } }
   b: { join: true, interfaces: { e0: { ip: 198.18.0.2/24 } } }
   m: { interfaces: { e0: } }
 `;
+const FORWARDING = NODES.replace('e0: }', 'e0: }, sysctls: { net.ipv4.ip_forward: 1 }');
+const ADDRESSED = NODES.replace('e0: }', 'e0: { ip: 198.18.9.1/24 } }');
 const LINK = '  - { name: ab, endpoints: [a:e0, b:e0], impair: delay 5ms }\n';
 
 function lab(nodes = NODES, links = LINK, rest = '', head = 'name: x\n'): ReturnType<typeof parseLab> {
@@ -30,8 +33,8 @@ describe('what is to be done when the lab file changes', () => {
       [
         'removed link ab',
         'removed interface a:e0',
-        'let node a go, to join again',
         'added interface a:e0',
+        'let node a go, to join again',
         'added link ab',
       ],
     ],
@@ -39,13 +42,58 @@ describe('what is to be done when the lab file changes', () => {
       'a node that joins more',
       lab(),
       lab(`${NODES}  c: { join: true, interfaces: { e0: } }\n`),
-      ['added interface c:e0'],
+      ['added node c', 'added interface c:e0'],
     ],
     [
       'a node that joins less',
       lab(`${NODES}  c: { join: true, interfaces: { e0: } }\n`),
       lab(),
-      ['removed interface c:e0', 'let node c go, to join again'],
+      ['removed interface c:e0', 'removed node c'],
+    ],
+    [
+      'an interface more of a node that the emulator makes',
+      lab(),
+      lab(NODES.replace('e0: }', 'e0: , e1: }')),
+      ['added interface m:e1', 'configured node m'],
+    ],
+    [
+      'an interface less',
+      lab(NODES.replace('e0: }', 'e0: , e1: }')),
+      lab(),
+      ['removed interface m:e1', 'configured node m'],
+    ],
+    [
+      'routes',
+      lab(ADDRESSED),
+      lab(ADDRESSED.replace('9.1/24 } }', '9.1/24 } }, routes: [default via 198.18.9.2]')),
+      ['configured node m'],
+    ],
+    ['a setting more', lab(), lab(FORWARDING), ['configured node m']],
+    [
+      'a setting less: what it was before nobody knows',
+      lab(FORWARDING),
+      lab(),
+      [
+        'removed interface m:e0',
+        'removed node m',
+        'added node m',
+        'added interface m:e0',
+        'configured node m',
+      ],
+    ],
+    [
+      'a node that joins no more',
+      lab(),
+      lab(NODES.replace('b: { join: true,', 'b: {')),
+      [
+        'removed link ab',
+        'removed interface b:e0',
+        'removed node b',
+        'added node b',
+        'added interface b:e0',
+        'added link ab',
+        'configured node b',
+      ],
     ],
     ['a descriptor more', lab(), lab(NODES, LINK, descriptor), ['opened a descriptor on a:e0']],
     ['a descriptor less', lab(NODES, LINK, descriptor), lab(), ['closed the descriptor on a:e0']],
@@ -57,8 +105,8 @@ describe('what is to be done when the lab file changes', () => {
         'closed the descriptor on a:e0',
         'removed link ab',
         'removed interface a:e0',
-        'let node a go, to join again',
         'added interface a:e0',
+        'let node a go, to join again',
         'added link ab',
         'opened a descriptor on a:e0',
       ],
@@ -71,19 +119,51 @@ describe('what is to be done when the lab file changes', () => {
     ['another name', lab(NODES, LINK, '', 'name: y\n'), /name is x, and would be y/],
     ['another seed', lab(NODES, LINK, '', 'name: x\nseed: 9\n'), /seed is 1, and would be 9/],
     [
-      'a node of the emulator that differs',
-      lab(NODES.replace('e0: }', 'e0: , e1: }')),
-      /node m, which the emulator makes/,
-    ],
-    [
-      'a node that joins no more',
-      lab(NODES.replace('a: { join: true,', 'a: {')),
-      /node a, which the emulator makes/,
+      'an MTU that is too large',
+      lab(NODES.replace('e0: }', 'e0: , e1: { mtu: 9000 } }')),
+      /m:e1 would have MTU 9000/,
     ],
   ])('%s needs the lab down and up', (_, after, says) => {
-    expect(() => planReload(lab(), after)).toThrow(ReloadError);
-    expect(() => planReload(lab(), after)).toThrow(says);
+    expect(() => planReload(lab(), after, 1500)).toThrow(ReloadError);
+    expect(() => planReload(lab(), after, 1500)).toThrow(says);
   });
+});
+
+describe('a step that fails', () => {
+  const before = lab();
+  const after = lab(
+    NODES.replace('e0: }', 'e0: , e1: { ip: 198.18.3.1/24 } }'),
+    '  - { name: ab, endpoints: [m:e1, b:e0], impair: delay 5ms }\n',
+  );
+  /** Actions that all succeed, but one. */
+  const actions = (failing: string): ReloadActions =>
+    new Proxy({} as ReloadActions, {
+      get: (_, name) => async () => {
+        if (name === failing) throw new Error('no more');
+      },
+    });
+
+  test.each<[action: string, says: string[], interfaces: string[]]>([
+    ['addInterface', ['could not add interface m:e1: no more', 'done: removed link ab;'], ['m:e0']],
+    ['addLink', ['could not add link ab', 'done: removed link ab, added interface m:e1;'], ['m:e0', 'm:e1']],
+    ['configureNode', ['could not configure node m', 'not done: nothing else;'], ['m:e0', 'm:e1']],
+  ])(
+    '%s: what is done is said, the model is what is so, and the next reload goes on',
+    async (name, says, interfaces) => {
+      const model = { lab: before };
+      const failed: Error = await carryOut(planReload(before, after), actions(name), model).then(
+        () => new Error('did not fail'),
+        (error: Error) => error,
+      );
+      expect(failed).toBeInstanceOf(ReloadError);
+      for (const each of says) expect(failed.message).toContain(each);
+      const node = model.lab.nodes.find((each) => each.name === 'm')!;
+      expect(node.interfaces.map((each) => each.name)).toEqual(interfaces);
+      expect(node.interfaces[1]?.addresses ?? []).toEqual([]);
+      await carryOut(planReload(model.lab, after), actions(''), model);
+      expect(describePlan(planReload(model.lab, after))).toEqual([]);
+    },
+  );
 });
 
 describe.skipIf(isMissing('namespaces', 'tun', 'ping'))('a running lab', { timeout: 60_000 }, () => {
