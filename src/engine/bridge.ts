@@ -7,8 +7,8 @@ import { DIRECTION_IN, DIRECTION_OUT } from '../bpf/record.ts';
 import type { DropReason } from '../link/settings.ts';
 import type { Switch } from '../switch/switch.ts';
 import { changedLength, copyChanged, KEEP } from '../switch/vlan.ts';
-import type { Port } from './data-plane.ts';
 import type { FramePool } from './frame-pool.ts';
+import type { Port } from './port.ts';
 import { NOBODY } from './shares.ts';
 
 export type BridgeContext = {

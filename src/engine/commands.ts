@@ -5,7 +5,8 @@
 import type { Device } from '../device/device.ts';
 import type { LinkSettings } from '../link/settings.ts';
 import type { SwitchSettings } from '../switch/settings.ts';
-import type { DataPlane, Port } from './data-plane.ts';
+import type { DataPlane } from './data-plane.ts';
+import type { Port } from './port.ts';
 
 export type Command =
   | {

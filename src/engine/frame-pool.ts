@@ -140,6 +140,11 @@ export class FramePool implements FrameTable {
     return this.place(slot);
   }
 
+  /** Byte offset at which a frame can be seen as on a wire. A segment stays one: it is cut into the scratch slot. */
+  seen(slot: number): number {
+    return this.isSegment(slot) ? this.cut(slot, this.scratch) : this.offset(slot);
+  }
+
   /** Writes what a segment is on a wire into a slot, its own or another. Returns the byte offset. */
   cut(slot: number, into: number): number {
     const area = this.area[slot]!;

@@ -11,8 +11,9 @@ import type { Observe } from '../link/observer.ts';
 import type { StageTimers } from '../link/stage.ts';
 import { VirtualClock } from './clock.ts';
 import { type Command, type CommandTarget, execute } from './commands.ts';
-import { DataPlane, type Port } from './data-plane.ts';
+import { DataPlane } from './data-plane.ts';
 import type { PlaneHost } from './host.ts';
+import type { Port } from './port.ts';
 import { Scheduler } from './scheduler.ts';
 
 type Action = () => void | Promise<void>;

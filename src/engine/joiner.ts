@@ -8,8 +8,8 @@ import type { Arena } from '../arena/arena.ts';
 import type { LinkDirection } from '../link/direction.ts';
 import { payloadOffset, runBytes, writeHeaders, writeVnetHeader } from '../offload/super-frame.ts';
 import { VNET_HEADER } from '../offload/virtio-net.ts';
-import type { Port } from './data-plane.ts';
 import type { FramePool } from './frame-pool.ts';
+import type { Port } from './port.ts';
 
 const NONE = -1;
 

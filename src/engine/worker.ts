@@ -28,9 +28,10 @@ import {
   WORKER_LOOP_LAG,
   WORKER_SLOTS_USED,
 } from './counters.ts';
-import { DataPlane, type Port } from './data-plane.ts';
+import { DataPlane } from './data-plane.ts';
 import { observe } from './histogram.ts';
 import { takeCommands } from './mailbox.ts';
+import type { Port } from './port.ts';
 
 export type WorkerSettings = {
   readonly arena: ArenaHandle;

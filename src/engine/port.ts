@@ -1,0 +1,61 @@
+/**
+ * Interfaces and link directions as one worker sees them.
+ */
+import type { Device } from '../device/device.ts';
+import type { LinkDirection } from '../link/direction.ts';
+import type { DropReason } from '../link/settings.ts';
+import type { Bridge } from './bridge.ts';
+import { NOBODY } from './shares.ts';
+
+/** An interface as one worker sees it. */
+export type Port = {
+  readonly index: number;
+  /** None while the interface has no device; replaced between two frames. */
+  device: Device | undefined;
+  /** Whether this worker reads the device. Every worker may write to it. */
+  readonly reads: boolean;
+  /** Longest frame that fits: the MTU with the link header; 4 more for a frame with a VLAN tag. */
+  readonly frameBytes: number;
+  readonly ethernet: boolean;
+  /** The switch that this is a port of, and which, if this worker carries it; such an interface has no device. */
+  bridge: Bridge | undefined;
+  bridgePort: number;
+  /** The direction that starts here, if this worker carries it. */
+  direction: Direction | undefined;
+  /** Whether the direction that leads here, if this worker carries it, carries anything. Its device has no carrier else. */
+  hasCarrier: boolean;
+};
+
+/** A link direction that this worker carries. Its frames and timers are owned by its number. */
+export type Direction = {
+  readonly number: number;
+  readonly link: LinkDirection;
+  readonly near: Port;
+  readonly far: Port;
+};
+
+/** What becomes of a frame that came in at a port. `unread`: why it is dropped at once; it then stands in the scratch slot. */
+export type OnFrame = (
+  port: Port,
+  slot: number,
+  length: number,
+  nowNs: number,
+  unread: DropReason | undefined,
+) => void;
+
+/** Of the direction whose frames come in at a port. */
+export function numberOf({ direction }: Port): number {
+  return direction === undefined ? NOBODY : direction.number;
+}
+
+/** Why a frame is dropped for which there is no slot. */
+export function unreadIf(slot: number): DropReason | undefined {
+  return slot === -1 ? 'pool' : undefined;
+}
+
+/** Whether the device behind a port has a carrier from now on. */
+export function setCarrier(port: Port, hasCarrier: boolean): void {
+  if (hasCarrier === port.hasCarrier) return;
+  port.hasCarrier = hasCarrier;
+  port.device?.setCarrier?.(hasCarrier);
+}

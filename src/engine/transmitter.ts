@@ -1,0 +1,117 @@
+/**
+ * The last step of a frame: out of a device, or into a switch.
+ */
+import type { Arena } from '../arena/arena.ts';
+import { DIRECTION_OUT } from '../bpf/record.ts';
+import { type Device, GONE, NO_CARRIER } from '../device/device.ts';
+import type { LinkDirection } from '../link/direction.ts';
+import type { DropReason } from '../link/settings.ts';
+import { clearVnetHeader, VNET_HEADER } from '../offload/virtio-net.ts';
+import type { Clock } from './clock.ts';
+import { INTERFACE_UP, TRANSMIT_BYTES, TRANSMIT_FRAMES } from './counters.ts';
+import type { FramePool } from './frame-pool.ts';
+import { Joiner, type OnWritten } from './joiner.ts';
+import type { Port } from './port.ts';
+import type { Taps } from './taps.ts';
+
+const VLAN_TAG = 4;
+
+export class Transmitter {
+  readonly #arena: Arena;
+  readonly #pool: FramePool;
+  readonly #clock: Clock;
+  readonly #taps: Taps;
+  readonly #joiner: Joiner;
+  readonly #onGone: (port: Port) => void;
+
+  constructor(arena: Arena, pool: FramePool, clock: Clock, taps: Taps, onGone: (port: Port) => void) {
+    this.#arena = arena;
+    this.#pool = pool;
+    this.#clock = clock;
+    this.#taps = taps;
+    this.#joiner = new Joiner(arena, pool, this.#runWritten);
+    this.#onGone = onGone;
+  }
+
+  /** Writes what is being joined. */
+  flush(): void {
+    this.#joiner.closeAll();
+  }
+
+  /** Forgets a port. */
+  forget(port: Port): void {
+    this.#joiner.remove(port);
+  }
+
+  /**
+   * Sends a frame, and returns why it could not, if so.
+   * @param link the direction that it leaves; none for a frame that was written to the port
+   * @param shown whether the interface's descriptors see it
+   */
+  deliver(
+    port: Port,
+    slot: number,
+    dueNs: number,
+    link: LinkDirection | undefined,
+    shown = true,
+  ): DropReason | undefined {
+    const pool = this.#pool;
+    const length = pool.length[slot]!;
+    if (length > port.frameBytes && length > port.frameBytes + this.#tagBytes(port, slot)) return 'mtu';
+    const counters = this.#arena.interfaceCounters(port.index);
+    const { device, bridge } = port;
+    if ((!device && !bridge) || this.#arena.f64[counters + INTERFACE_UP] === 0) return 'carrier';
+    if (shown) this.#taps.show(port.index, slot, DIRECTION_OUT, this.#clock.nowNs());
+    if (!device) {
+      this.#countTransmitted(counters, length);
+      bridge!.accept(port.bridgePort, slot, dueNs);
+      return undefined;
+    }
+    if (link !== undefined && device.offload && pool.isSegment(slot)) {
+      this.#joiner.append(port, slot, link);
+      return undefined;
+    }
+    this.#joiner.close(port);
+    const written = this.#write(device, slot, length);
+    if (written < 0) return this.#refused(port, written);
+    this.#countTransmitted(counters, length);
+    return undefined;
+  }
+
+  #countTransmitted(counters: number, length: number): void {
+    this.#arena.f64[counters + TRANSMIT_FRAMES]!++;
+    this.#arena.f64[counters + TRANSMIT_BYTES]! += length;
+  }
+
+  #write(device: Device, slot: number, length: number): number {
+    const pool = this.#pool;
+    if (!device.offload) return device.write(this.#pool.seen(slot), length);
+    const at = pool.partial[slot] === 0 ? this.#pool.seen(slot) : pool.place(slot);
+    if (pool.partial[slot] === 0) clearVnetHeader(this.#arena.u8, at - VNET_HEADER);
+    return device.write(at, length);
+  }
+
+  /** A run of segments was written, or not. */
+  readonly #runWritten: OnWritten = (port, written, frames, bytes, link) => {
+    if (written < 0) {
+      link.takeBack(frames, bytes, this.#refused(port, written));
+      return;
+    }
+    const counters = this.#arena.interfaceCounters(port.index);
+    this.#arena.f64[counters + TRANSMIT_FRAMES]! += frames;
+    this.#arena.f64[counters + TRANSMIT_BYTES]! += bytes;
+  };
+
+  /** Why a device did not take a frame. */
+  #refused(port: Port, written: number): DropReason {
+    if (written === GONE) this.#onGone(port);
+    return written === GONE || written === NO_CARRIER ? 'carrier' : 'device';
+  }
+
+  /** Bytes by which a frame may exceed the MTU for its VLAN tag (IEEE 802.1Q, 802.1ad). */
+  #tagBytes(port: Port, slot: number): number {
+    const offset = this.#pool.seen(slot);
+    const type = (this.#arena.u8[offset + 12]! << 8) | this.#arena.u8[offset + 13]!;
+    return port.ethernet && (type === 0x8100 || type === 0x88a8) ? VLAN_TAG : 0;
+  }
+}
