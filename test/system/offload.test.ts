@@ -111,7 +111,7 @@ describe.skipIf(noRealDevices !== undefined)('a TCP transfer with offload', { ti
       file: join(running.directory, `${name[0]}.pcapng`),
     }));
     const dumps = captures.map(({ name, file }) => {
-      const ended = taplab(['dump', name, 'tcp port 9001', '-w', file], running.socket);
+      const ended = taplab(['dump', name, 'tcp port 9001', '-w', file, '--buffer', '8mb'], running.socket);
       return { name, file, ended };
     });
     await eventually(async () => {

@@ -66,6 +66,8 @@ describe.skipIf(noRealDevices)('a lab on real TAP devices', () => {
   it('captures every frame once and in order while two processes attach and detach', async () => {
     const count = 4_000;
     const lab = await pair('', '{}', ['--workers', '2']);
+    // While an address is being resolved the sender's kernel keeps datagrams back, and lets others overtake them.
+    await pingMs(lab);
     const { id } = await lab.request<{ id: number }>('POST', '/v1/interfaces/b:eth0/descriptors', {
       program: PORT_9999,
     });
@@ -110,6 +112,7 @@ describe.skipIf(noRealDevices)('a lab on real TAP devices', () => {
     const extra = `descriptors:\n  - { interface: "b:eth0", direction: out, filter: ${filter}, write: got.pcapng }\n`;
     const lab = await startLab(name, pairYaml(name, extra, '{ delay: 5ms }'));
     running.push(lab);
+    await pingMs(lab);
     expect(await exit(lab.spawnIn('a', script('send-numbers.mjs'), '198.18.0.2', String(count)))).toBe(0);
     await eventually(async () => {
       const { links } = await lab.request<{ links: LinkStatus[] }>('GET', '/v1/links');

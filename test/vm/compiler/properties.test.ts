@@ -154,9 +154,9 @@ describe('any text', () => {
 });
 
 /** What libpcap compiles an expression to; undefined when it finds that nothing can match. */
-function tcpdump(expression: string, linkType: LinkTypeName): Program | undefined {
+function tcpdump(expression: string, linkType: LinkTypeName, ...options: '-O'[]): Program | undefined {
   try {
-    const text = execFileSync('tcpdump', ['-y', linkType, '-ddd', expression], {
+    const text = execFileSync('tcpdump', [...options, '-y', linkType, '-ddd', expression], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -203,7 +203,11 @@ describe.skipIf(!hasTcpdump())('compiled here = compiled by libpcap (tcpdump -dd
             true,
           );
         } else {
-          expect(firstDifference(ours, theirs, frames)).toBeUndefined();
+          // libpcap 1.10.3's optimizer also makes mistakes, as of `... not (ip[0] = ip[0] & 1) ...`: what counts then is
+          // what it compiles without.
+          const differs = firstDifference(ours, theirs, frames) !== undefined;
+          const reference = differs ? tcpdump(expression, linkType, '-O')! : theirs;
+          expect(firstDifference(ours, reference, frames)).toBeUndefined();
         }
       }),
       { numRuns: Math.ceil(RUNS / 3) },
