@@ -181,6 +181,11 @@ describe.skipIf(noRealDevices)('a lab on real TAP devices', () => {
       filter: '@udp',
     });
     await exit(lab.spawnIn('a', script('send-numbers.mjs'), '198.18.0.2', '50'));
+    // They have been sent, which is not to say that they have arrived.
+    await eventually(async () => {
+      const { accepted } = await lab.request<DescriptorStatus>('GET', `/v1/descriptors/${id}`);
+      return accepted >= 50;
+    });
     await run('ip', ['-n', lab.namespace('b'), 'link', 'del', 'eth0']);
     await eventually(async () => !(await lab.request<InterfaceStatus>('GET', '/v1/interfaces/b:eth0')).up);
     const packets = await new Promise<CapturePacket[]>((resolve, reject) => {
