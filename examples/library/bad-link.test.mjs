@@ -43,7 +43,9 @@ describe('the client and the server', { skip: reason, timeout: 60_000 }, () => {
 
   test('shake hands in one round trip of the link', async () => {
     await lab.link('wan').set('delay 30ms');
-    const handshake = await lab.interface('client:eth0').attach('tcp port 80 and tcp[tcpflags] & tcp-syn != 0');
+    const handshake = await lab
+      .interface('client:eth0')
+      .attach('tcp port 80 and tcp[tcpflags] & tcp-syn != 0');
     await fetchTimes(1);
     const [syn, synAck] = await handshake.take(2);
     assert.ok(elapsedMs(syn, synAck) >= 60, `${elapsedMs(syn, synAck)} ms`);
