@@ -40,10 +40,13 @@ export class ConnectionError extends Error {
 /** sockaddr_un of unix(7): 108 bytes, the last of them zero. */
 const MAX_PATH_BYTES = 107;
 
+function isTooLong(path: string): boolean {
+  return Buffer.byteLength(path) > MAX_PATH_BYTES;
+}
+
 function connectionMessage(path: string, code: string): string {
-  const bytes = Buffer.byteLength(path);
-  if (bytes > MAX_PATH_BYTES) {
-    return `the socket path ${path} has ${bytes} bytes, and unix(7) allows ${MAX_PATH_BYTES}`;
+  if (isTooLong(path)) {
+    return `the socket path ${path} has ${Buffer.byteLength(path)} bytes, and unix(7) allows ${MAX_PATH_BYTES}`;
   }
   switch (code) {
     case 'ETIMEDOUT': {
@@ -252,6 +255,8 @@ export class ControlClient {
     signal: AbortSignal,
     share = true,
   ): Promise<IncomingMessage> {
+    // Node's agent, out of sockets, has nobody listen when connect(2) fails at once.
+    if (isTooLong(this.socketPath)) throw new ConnectionError(this.socketPath, 'EINVAL');
     const payload = body === undefined ? undefined : JSON.stringify(body);
     const headers =
       payload === undefined

@@ -73,7 +73,7 @@ export class DataPlane {
     const { pool } = this;
     const gone = (port: Port): void => this.#gone(port);
     this.#taps = new Taps(arena, worker, clock, pool);
-    this.#transmitter = new Transmitter(arena, pool, clock, this.#taps, gone);
+    this.#transmitter = new Transmitter(arena, pool, this.#taps, gone);
     this.#receiver = new Receiver(arena, pool, clock, this.#received, gone);
   }
 
@@ -124,7 +124,7 @@ export class DataPlane {
       {
         pool: this.pool,
         receive: this.#received,
-        mirror: (slot, direction) => this.#taps.show(mirror, slot, direction, this.#clock.nowNs()),
+        mirror: (slot, direction) => this.#taps.show(mirror, slot, direction),
       },
       new Switch(settings, table, counters),
       ports,

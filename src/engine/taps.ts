@@ -44,10 +44,13 @@ export class Taps {
     this.#filters[interfaceIndex] = undefined;
   }
 
-  /** Shows a frame to those who listen at an interface. `nowNs` on the worker's clock. */
-  show(interfaceIndex: number, slot: number, direction: number, nowNs: number): void {
+  /**
+   * Shows a frame to those who listen at an interface.
+   * @param nowNs on the worker's clock, where it is known; else the clock is read, if anybody listens
+   */
+  show(interfaceIndex: number, slot: number, direction: number, nowNs?: number): void {
     if (!bpfPeersPresent(this.#arena, interfaceIndex)) return;
-    this.#tap(interfaceIndex, slot, this.#pool.length[slot]!, direction, nowNs);
+    this.#tap(interfaceIndex, slot, this.#pool.length[slot]!, direction, nowNs ?? this.#clock.nowNs());
   }
 
   /** Shows a frame once more that came in at an interface and is now dropped. */

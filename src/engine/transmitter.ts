@@ -7,7 +7,6 @@ import { type Device, GONE, NO_CARRIER } from '../device/device.ts';
 import type { LinkDirection } from '../link/direction.ts';
 import type { DropReason } from '../link/settings.ts';
 import { clearVnetHeader, VNET_HEADER } from '../offload/virtio-net.ts';
-import type { Clock } from './clock.ts';
 import { INTERFACE_UP, TRANSMIT_BYTES, TRANSMIT_FRAMES } from './counters.ts';
 import type { FramePool } from './frame-pool.ts';
 import { Joiner, type OnWritten } from './joiner.ts';
@@ -19,15 +18,13 @@ const VLAN_TAG = 4;
 export class Transmitter {
   readonly #arena: Arena;
   readonly #pool: FramePool;
-  readonly #clock: Clock;
   readonly #taps: Taps;
   readonly #joiner: Joiner;
   readonly #onGone: (port: Port) => void;
 
-  constructor(arena: Arena, pool: FramePool, clock: Clock, taps: Taps, onGone: (port: Port) => void) {
+  constructor(arena: Arena, pool: FramePool, taps: Taps, onGone: (port: Port) => void) {
     this.#arena = arena;
     this.#pool = pool;
-    this.#clock = clock;
     this.#taps = taps;
     this.#joiner = new Joiner(arena, pool, this.#runWritten);
     this.#onGone = onGone;
@@ -61,7 +58,7 @@ export class Transmitter {
     const counters = this.#arena.interfaceCounters(port.index);
     const { device, bridge } = port;
     if ((!device && !bridge) || this.#arena.f64[counters + INTERFACE_UP] === 0) return 'carrier';
-    if (shown) this.#taps.show(port.index, slot, DIRECTION_OUT, this.#clock.nowNs());
+    if (shown) this.#taps.show(port.index, slot, DIRECTION_OUT);
     if (!device) {
       this.#countTransmitted(counters, length);
       bridge!.accept(port.bridgePort, slot, dueNs);
