@@ -75,6 +75,8 @@ export type WorkerStatus = {
   readonly alive: boolean;
   /** Time not spent waiting for frames, deadlines and commands, up to the last time it began to wait. */
   readonly busyNs: number;
+  /** Time in which it waited on the clock for links with high precision: not busy, but of a core. */
+  readonly spinNs: number;
   /** How often it has waited. */
   readonly iterations: number;
   /** How late timers ran: the earliest one, each time any was due. */

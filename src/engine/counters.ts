@@ -3,7 +3,7 @@
 /*
  * Worker: written by that worker, read at any time by anybody, without a lock.
  */
-/** Time not spent waiting in ppoll(2), up to the last time it began to wait. */
+/** Time not spent waiting, up to the last time it began to wait. */
 export const WORKER_BUSY_NS = 0;
 /** How often it has waited. */
 export const WORKER_ITERATIONS = 1;
@@ -13,6 +13,8 @@ export const WORKER_SLOTS_USED = 2;
 export const WORKER_TAPS = 3;
 export const WORKER_TIMED_TAPS = 4;
 export const WORKER_TIMED_TAPS_NS = 5;
+/** Time it waited on the clock, for frames whose chain has high precision. */
+export const WORKER_SPIN_NS = 6;
 /** Histogram: how late the earliest timer was, each time any was due. */
 export const WORKER_LOOP_LAG = 8;
 

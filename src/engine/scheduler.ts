@@ -6,7 +6,8 @@
  * does not depend on how many are in flight. One whose deadline is before that of the last in line goes to the heap by
  * itself. Either way all come out in one order, by deadline and arrival.
  */
-import type { StageTimers, TimedStage, Timers } from '../link/stage.ts';
+import type { Precision } from '../link/precision.ts';
+import type { StageTimers, TimedStage, TimerGroup, Timers } from '../link/stage.ts';
 import { DeadlineHeap } from './deadline-heap.ts';
 
 const NONE = -1;
@@ -21,6 +22,8 @@ export class Scheduler {
   readonly #freeNumbers: number[] = [];
   readonly #places: Places;
   #arrivals = 0;
+  /** What precise groups have in the heap. */
+  #precise = 0;
 
   /** @param frames those that stand in lines have numbers below this */
   constructor(frames: number) {
@@ -32,19 +35,31 @@ export class Scheduler {
     return this.#heap.deadlineNs;
   }
 
+  /** Whether any timer that is set belongs to a group with high precision. */
+  get isPrecise(): boolean {
+    return this.#precise > 0;
+  }
+
   /** Timers of one owner. */
   of(owner: number): Timers {
-    return { for: (stage) => new Waiter(this, this.#places, stage, owner) };
+    return new Group(this, this.#places, owner);
+  }
+
+  /** Counts again what precise groups have. */
+  countPrecise(): void {
+    this.#precise = 0;
+    for (const waiter of this.#waiters) if (waiter?.group.isPrecise) this.#precise += waiter.entries;
   }
 
   /** Cancels all timers of an owner. */
   cancel(owner: number): void {
-    this.#heap.filter((number) => this.#waiters[number]!.owner !== owner);
+    this.#heap.filter((number) => this.#waiters[number]!.group.owner !== owner);
     for (const waiter of this.#waiters) {
-      if (waiter?.owner !== owner) continue;
+      if (waiter?.group.owner !== owner) continue;
       waiter.clear();
       this.#forget(waiter);
     }
+    this.countPrecise();
   }
 
   /** Carries out everything that is due at `nowNs`, in order. */
@@ -76,11 +91,13 @@ export class Scheduler {
       waiter.number = this.#freeNumbers.pop() ?? this.#waiters.length;
       this.#waiters[waiter.number] = waiter;
     }
+    if (waiter.group.isPrecise) this.#precise++;
     this.#heap.push(deadlineNs, order, frame, waiter.number);
   }
 
   #pop(waiter: Waiter): void {
     this.#heap.pop();
+    if (waiter.group.isPrecise) this.#precise--;
     if (--waiter.entries === 0) this.#forget(waiter);
   }
 
@@ -90,13 +107,41 @@ export class Scheduler {
   }
 }
 
+/** Timers of one owner that have one precision. */
+class Group implements TimerGroup {
+  readonly owner: number;
+  isPrecise = false;
+  readonly #scheduler: Scheduler;
+  readonly #places: Places;
+
+  constructor(scheduler: Scheduler, places: Places, owner: number) {
+    this.#scheduler = scheduler;
+    this.#places = places;
+    this.owner = owner;
+  }
+
+  for(stage: TimedStage): StageTimers {
+    return new Waiter(this.#scheduler, this.#places, stage, this);
+  }
+
+  group(): TimerGroup {
+    return new Group(this.#scheduler, this.#places, this.owner);
+  }
+
+  setPrecision(precision: Precision): void {
+    if (this.isPrecise === (precision === 'high')) return;
+    this.isPrecise = precision === 'high';
+    this.#scheduler.countPrecise();
+  }
+}
+
 /** Deadline and order of each frame that stands in a line, and who stands behind it. */
 type Places = { readonly keys: Float64Array; readonly next: Int32Array };
 
 /** A stage that waits: its line, and the frames it has in the heap. */
 class Waiter implements StageTimers {
   readonly stage: TimedStage;
-  readonly owner: number;
+  readonly group: Group;
   /** First of its line, NONE when there is none. */
   first: number = NONE;
   /** In the heap. While there are any, it has a number. */
@@ -106,11 +151,11 @@ class Waiter implements StageTimers {
   readonly #places: Places;
   #last: number = NONE;
 
-  constructor(scheduler: Scheduler, places: Places, stage: TimedStage, owner: number) {
+  constructor(scheduler: Scheduler, places: Places, stage: TimedStage, group: Group) {
     this.#scheduler = scheduler;
     this.#places = places;
     this.stage = stage;
-    this.owner = owner;
+    this.group = group;
   }
 
   at(deadlineNs: number, frame: number): void {

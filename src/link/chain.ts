@@ -17,7 +17,7 @@ import { Modulation } from './over-time/modulation.ts';
 import { rate } from './rate.ts';
 import type { ChainSettings } from './settings.ts';
 import { slot } from './slot.ts';
-import type { Impairment, ImpairmentStage, Stage, StageContext } from './stage.ts';
+import type { Impairment, ImpairmentStage, Stage, StageContext, TimerGroup } from './stage.ts';
 
 const LAST_FIRST: readonly Impairment<ChainSettings>[] = [
   slot,
@@ -34,12 +34,14 @@ export class Chain {
   /** Where frames enter. */
   head: Stage;
   readonly #context: StageContext;
+  readonly #timers: TimerGroup;
   readonly #end: Stage;
   #modulation: Modulation | undefined;
   readonly #stages: Map<Impairment<ChainSettings>, ImpairmentStage<ChainSettings>> = new Map();
 
   constructor(context: StageContext, end: Stage) {
-    this.#context = context;
+    this.#timers = context.timers.group();
+    this.#context = { ...context, timers: this.#timers };
     this.#end = end;
     this.head = end;
   }
@@ -54,6 +56,7 @@ export class Chain {
   }
 
   #arrange(settings: ChainSettings, nowNs: number): void {
+    this.#timers.setPrecision(settings.precision);
     let next = this.#end;
     for (const impairment of LAST_FIRST) {
       const isOn = impairment.isOn(settings);

@@ -12,6 +12,7 @@ import { parseFilter } from './filter.ts';
 import { LOSS_WORDS } from './loss.ts';
 import { MTU_WORDS } from './mtu.ts';
 import { OVER_TIME_WORDS } from './over-time/words.ts';
+import { PRECISION_WORDS } from './precision.ts';
 import { RATE_WORDS } from './rate.ts';
 import { REORDER_WORDS } from './reorder.ts';
 import { type ChainSettings, type LinkSettings, type Rule, VERDICTS, type Verdict } from './settings.ts';
@@ -38,6 +39,7 @@ export const IMPAIRMENT_WORDS: readonly Word<ChainSettings>[] = [
   ...SLOT_WORDS,
   ...MTU_WORDS,
   ...CARRIER_WORDS,
+  ...PRECISION_WORDS,
   ...OVER_TIME_WORDS,
 ];
 
@@ -60,6 +62,7 @@ export type ImpairmentWord =
   | 'mtu'
   | 'carrier'
   | 'flap'
+  | 'precision'
   | 'schedule'
   | 'markov';
 

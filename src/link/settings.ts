@@ -11,6 +11,7 @@ import { type DuplicateSettings, NO_DUPLICATES } from './duplicate.ts';
 import { type LossSettings, NO_LOSS } from './loss.ts';
 import { type MtuSettings, NO_MTU } from './mtu.ts';
 import { CONSTANT, type OverTimeSettings } from './over-time/words.ts';
+import { NORMAL_PRECISION, type PrecisionSettings } from './precision.ts';
 import { NO_RATE, type RateSettings } from './rate.ts';
 import { NO_REORDER, type ReorderSettings } from './reorder.ts';
 import { NO_SLOT, type SlotSettings } from './slot.ts';
@@ -25,6 +26,7 @@ export type ChainSettings = CarrierSettings &
   DelaySettings &
   ReorderSettings &
   SlotSettings &
+  PrecisionSettings &
   OverTimeSettings;
 
 /** A chain that does nothing to a frame. */
@@ -38,6 +40,7 @@ export const CLEAR_CHAIN: ChainSettings = {
   ...NO_DELAY,
   ...NO_REORDER,
   ...NO_SLOT,
+  ...NORMAL_PRECISION,
   ...CONSTANT,
 };
 

@@ -6,6 +6,7 @@
  * Stages are pure: time comes in with each call, timers and randomness from outside. Times are nanoseconds on a
  * clock that only has to be monotonic.
  */
+import type { Precision } from './precision.ts';
 import type { Random } from './random.ts';
 import type { DropReason } from './reasons.ts';
 
@@ -22,6 +23,13 @@ export interface TimedStage extends Stage {
 export interface Timers {
   /** Those of one stage. */
   for(stage: TimedStage): StageTimers;
+  /** More of the same owner, with a precision of their own. */
+  group(): TimerGroup;
+}
+
+export interface TimerGroup extends Timers {
+  /** From now on; see precision.ts. It is normal until it is set. */
+  setPrecision(precision: Precision): void;
 }
 
 export interface StageTimers {

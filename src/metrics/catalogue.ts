@@ -508,6 +508,11 @@ const WORKERS: Family = family(
       value: ({ busyNs }) => busyNs / 1e9,
     },
     {
+      name: 'taplab_worker_spin_seconds_total',
+      help: 'Time in which it waited on the clock for links with high precision: not busy, but of a core.',
+      value: ({ spinNs }) => spinNs / 1e9,
+    },
+    {
       name: 'taplab_worker_wakeups_total',
       help: 'How often it has waited for frames, deadlines and commands.',
       value: ({ iterations }) => iterations,

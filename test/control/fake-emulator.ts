@@ -259,6 +259,7 @@ export class FakeEmulator implements EmulatorControl {
     index: 0,
     alive: true,
     busyNs: 0,
+    spinNs: 0,
     iterations: 0,
     loopLag: noValues(),
     slots: 16,

@@ -124,3 +124,31 @@ it('grows with what waits alone', () => {
   scheduler.run(1000);
   expect(seen.map(([deadlineNs]) => deadlineNs)).toEqual(Array.from({ length: 1000 }, (_, i) => i));
 });
+
+it('says whether anything waits in a group with high precision, whichever way it came and went', () => {
+  const scheduler = new Scheduler(FRAMES);
+  const group = scheduler.of(0).group();
+  const other = scheduler.of(1);
+  const stage = { push() {}, due() {} };
+  const [precise, normal] = [group.for(stage), other.for(stage)];
+  normal.at(100, 0);
+  precise.inLine(10, 1);
+  precise.inLine(20, 2);
+  precise.at(15, 3);
+  expect(scheduler.isPrecise).toBe(false);
+  group.setPrecision('high');
+  expect(scheduler.isPrecise).toBe(true);
+  scheduler.run(15);
+  expect(scheduler.isPrecise).toBe(true);
+  scheduler.run(20);
+  expect(scheduler.isPrecise).toBe(false);
+  precise.at(30, 4);
+  expect(scheduler.isPrecise).toBe(true);
+  group.setPrecision('normal');
+  expect(scheduler.isPrecise).toBe(false);
+  group.setPrecision('high');
+  expect(scheduler.isPrecise).toBe(true);
+  scheduler.cancel(0);
+  expect(scheduler.isPrecise).toBe(false);
+  expect(scheduler.nextDeadlineNs).toBe(100);
+});

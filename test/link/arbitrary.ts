@@ -150,6 +150,7 @@ const others = {
     fc.record({ upNs: fc.integer({ min: 1, max: 50e6 }), downNs: fc.integer({ min: 1, max: 50e6 }) }),
     null,
   ),
+  precision: fc.constantFrom('normal' as const, 'high' as const),
   carrier: fc.constantFrom('up' as const, 'up' as const, 'up' as const, 'down' as const),
 };
 

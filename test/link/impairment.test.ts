@@ -111,6 +111,8 @@ describe('parseImpairment, text', () => {
     ],
     ['flap 10s 500ms', { flap: { upNs: 10_000 * MS, downNs: 500 * MS } }],
     ['flap none', { flap: null }],
+    ['precision high', { precision: 'high' }],
+    ['precision normal', { precision: 'normal' }],
     ['match none', { rules: [] }],
     [
       ' delay 20ms 2ms\tloss 1%, rate 50mbit\nlimit 256kb ',

@@ -133,6 +133,7 @@ test('every value is the one of the emulator, and another scrape does not count 
   });
   Object.assign(emulator.workerState, {
     busyNs: 33e9,
+    spinNs: 46e9,
     iterations: 34,
     loopLag: { upperBoundsNs: [1e3], counts: [35, 1], sumNs: 37e9 },
     slotsUsed: 38,
@@ -199,6 +200,7 @@ test('every value is the one of the emulator, and another scrape does not count 
     ['taplab_link_rule_drops_total', `${forward},rule="0"`, 45],
     ['taplab_worker_up', 'worker="0"', 1],
     ['taplab_worker_busy_seconds_total', 'worker="0"', 33],
+    ['taplab_worker_spin_seconds_total', 'worker="0"', 46],
     ['taplab_worker_wakeups_total', 'worker="0"', 34],
     ['taplab_worker_loop_lag_seconds_bucket', 'worker="0",le="0.000001"', 35],
     ['taplab_worker_loop_lag_seconds_sum', 'worker="0"', 37],

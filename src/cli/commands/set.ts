@@ -13,7 +13,7 @@ export function setCommand(context: Context): Command {
   return new Command('set')
     .summary('change links while they run')
     .description(
-      'Changes what links do to the frames that arrive from now on: delay, jitter, distribution, loss, duplicate, reorder, corrupt, ber, rate, burst, peakrate, limit, queue, slot, mtu, carrier, flap, and match for some frames only (docs/links.md). What is not named stays as it is; `clear` takes everything away. Several links change at one moment, all or none.',
+      'Changes what links do to the frames that arrive from now on: delay, jitter, distribution, loss, duplicate, reorder, corrupt, ber, rate, burst, peakrate, limit, queue, slot, mtu, carrier, flap, precision, and match for some frames only (docs/links.md). What is not named stays as it is; `clear` takes everything away. Several links change at one moment, all or none.',
     )
     .argument('<link>', 'name of the link; names of more links may follow')
     .argument('<impairment...>', 'in the words of tc-netem(8)')

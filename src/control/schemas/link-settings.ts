@@ -1,6 +1,7 @@
 /** The settings of a link direction as the control socket shows them: link/settings.ts, member by member. */
 import { z } from 'zod';
 import { DISTRIBUTIONS } from '../../link/distribution.ts';
+import { PRECISIONS } from '../../link/precision.ts';
 import { type ChainSettings, type LinkSettings, VERDICTS } from '../../link/settings.ts';
 
 const count = (description: string): z.ZodNumber => z.number().int().nonnegative().describe(description);
@@ -152,6 +153,9 @@ const chain = {
     })
     .nullable()
     .describe('Frames leave together in slots.'),
+  precision: z
+    .enum(PRECISIONS)
+    .describe('high: the last microseconds before a frame is due are waited for on the clock.'),
 } satisfies Record<keyof ChainSettings, z.ZodType>;
 
 /** Tables of files are named, not shown. */
