@@ -66,7 +66,8 @@ describe.skipIf(noRealDevices)('the carrier that nodes see', () => {
   });
 
   it('comes and goes with a flap, without a frame', async () => {
-    const lab = await pair('flap 300ms 300ms');
+    // Longer than it takes to look at both ends on a busy machine.
+    const lab = await pair('flap 1500ms 1500ms');
     for (const state of ['--', 'ab', '--', 'ab']) {
       await eventually(async () => (await carriers(lab)) === state);
     }
