@@ -44,23 +44,30 @@ function lockContended(arena: Arena, word: number, self: number): void {
  * is free. `critical` runs in the very turn of the event loop in which the thread gets the
  * lock: nothing else of the control thread runs while it holds it, so that a data plane in the same thread
  * (engine/inline.ts) never waits for its own thread. test/model/bpf_if.pml: AWAIT_WITH_LOCK is what this avoids.
+ *
+ * @param released called in that same turn, with what `critical` returned, once the lock has been given back: it may
+ * allocate, and still nothing of the control thread comes in between
  */
 export async function whileLocked<T>(
   arena: Arena,
   word: number,
   self: number,
   critical: () => T,
+  released: (result: T) => void = () => {},
 ): Promise<T> {
   if (!tryLock(arena, word, self) && !spin(arena, word, self)) {
     for (let seen = prepareSleep(arena, word, self); seen !== 0; seen = prepareSleep(arena, word, self)) {
       await waitWhile(arena.i32, word, seen, RECHECK_MS);
     }
   }
+  let result: T;
   try {
-    return critical();
+    result = critical();
   } finally {
     unlock(arena, word);
   }
+  released(result);
+  return result;
 }
 
 /**

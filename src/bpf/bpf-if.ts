@@ -63,21 +63,32 @@ export function bpfTap(
   const { i32 } = arena;
   const bpfIf = arena.bpfIfWord(interfaceIndex);
   lock(arena, bpfIf + IF_LOCK, self);
-  const origin = isForAnother(arena, bpfIf, frame, direction) ? DIRECTION_OUT_OTHER : direction;
-  arena.f64[(bpfIf >>> 1) + seenBy(origin)]!++;
-  if (compiled !== undefined && compiled.version === i32[bpfIf + IF_VERSION]) {
-    matchCompiled(arena, compiled, frame, length, origin, stamp);
-  } else {
-    for (let next = i32[bpfIf + IF_HEAD]!; next !== 0; ) {
-      const d = arena.descriptorWord(next - 1);
-      next = i32[d + D_NEXT]!;
-      if ((i32[d + D_DIRECTION]! & origin) === 0) continue;
-      const program = i32[d + D_PROGRAM]! >>> 2;
-      const snapLength = runProgram(i32, program, i32[d + D_INSTRUCTIONS]!, arena.u8, frame, length, length);
-      if (snapLength !== 0) accept(arena, d, frame, length, snapLength, origin, stamp);
+  try {
+    const origin = isForAnother(arena, bpfIf, frame, direction) ? DIRECTION_OUT_OTHER : direction;
+    arena.f64[(bpfIf >>> 1) + seenBy(origin)]!++;
+    if (compiled !== undefined && compiled.version === i32[bpfIf + IF_VERSION]) {
+      matchCompiled(arena, compiled, frame, length, origin, stamp);
+    } else {
+      for (let next = i32[bpfIf + IF_HEAD]!; next !== 0; ) {
+        const d = arena.descriptorWord(next - 1);
+        next = i32[d + D_NEXT]!;
+        if ((i32[d + D_DIRECTION]! & origin) === 0) continue;
+        const program = i32[d + D_PROGRAM]! >>> 2;
+        const snapLength = runProgram(
+          i32,
+          program,
+          i32[d + D_INSTRUCTIONS]!,
+          arena.u8,
+          frame,
+          length,
+          length,
+        );
+        if (snapLength !== 0) accept(arena, d, frame, length, snapLength, origin, stamp);
+      }
     }
+  } finally {
+    unlock(arena, bpfIf + IF_LOCK);
   }
-  unlock(arena, bpfIf + IF_LOCK);
 }
 
 /** All filters at once, then one look at each match. */
@@ -160,14 +171,15 @@ export function newVersion(arena: Arena, interfaceIndex: number): void {
   arena.i32[arena.bpfIfWord(interfaceIndex) + IF_VERSION]!++;
 }
 
-/** Runs `critical` with the bpf_if lock held by the control thread. `critical` must not await. */
+/** Runs `critical` with the bpf_if lock held by the control thread, and then `released` without: see whileLocked(). */
 export async function withBpfIf<T>(
   arena: Arena,
   self: number,
   interfaceIndex: number,
   critical: () => T,
+  released?: (result: T) => void,
 ): Promise<T> {
-  return whileLocked(arena, arena.bpfIfWord(interfaceIndex) + IF_LOCK, self, critical);
+  return whileLocked(arena, arena.bpfIfWord(interfaceIndex) + IF_LOCK, self, critical, released);
 }
 
 /** Generation of the interface that owns the bpf_if now. */

@@ -57,12 +57,15 @@ export class DescriptorTable {
       changed: () => this.#onChange(to.index),
       closed: () => this.#forget(descriptor, room.slot),
     });
-    const attached = await withBpfIf(arena, CONTROL_THREAD, to.index, () => {
+    const critical = (): boolean => {
       if (generationOf(arena, to.index) !== to.generation) return false;
       attach(arena, to.index, room.slot);
       descriptor.begin();
-      this.#remember(descriptor);
       return true;
+    };
+    // In the same turn, so that whoever takes the interface away finds all that is attached to it.
+    const attached = await withBpfIf(arena, CONTROL_THREAD, to.index, critical, (isAttached) => {
+      if (isAttached) this.#remember(descriptor);
     });
     if (!attached) {
       this.#unreserve(room);
