@@ -182,10 +182,10 @@ export class LinkTable {
   }
 
   /**
-   * What the workers must be told for changes to be in force, and what to call then. Throws LabChangeError: ENXIO,
-   * EINVAL (a filter does not fit the link type).
+   * What the workers must be told for changes to be in force, and what to call then; and what to tell them to have it
+   * as before. Throws LabChangeError: ENXIO, EINVAL (a filter does not fit the link type).
    */
-  change(changes: readonly NamedLinkChange[]): { commands: Told[]; inForce: () => void } {
+  change(changes: readonly NamedLinkChange[]): { commands: Told[]; undo: Told[]; inForce: () => void } {
     const settings = new Map<Direction, LinkSettings>();
     for (const { name, ...change } of changes) {
       const link = this.#links.get(name);
@@ -198,11 +198,13 @@ export class LinkTable {
         settings.set(direction, changed);
       }
     }
+    const told = ({ worker, index }: Direction, to: LinkSettings): Told => ({
+      worker,
+      command: { do: 'set', direction: index, settings: to },
+    });
     return {
-      commands: [...settings].map(([{ worker, index }, changed]) => ({
-        worker,
-        command: { do: 'set', direction: index, settings: changed },
-      })),
+      commands: [...settings].map(([direction, changed]) => told(direction, changed)),
+      undo: [...settings.keys()].map((direction) => told(direction, direction.settings)),
       inForce: () => {
         for (const [direction, changed] of settings) direction.settings = changed;
       },

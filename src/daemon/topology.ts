@@ -6,13 +6,16 @@
  * stands between bpfPeersPresent() and the bpf_if lock, none will use a file that was taken away. That is the grace
  * period after which an interface's index and a direction's number are used again, and a file may be closed. A worker
  * that has died uses nothing, so it is not waited for.
+ *
+ * A change is made in all workers or in none: when one cannot carry out its part, what any of them may have carried out
+ * is taken back before the error is thrown. Only a lab that cannot start is left as it is, to be closed.
  */
 import type { Arena } from '../arena/arena.ts';
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../device/link-type.ts';
 import type { Command } from '../engine/commands.ts';
 import { INTERFACE_UP } from '../engine/counters.ts';
 import type { PlaneHost } from '../engine/host.ts';
-import { fitsMailbox } from '../engine/mailbox.ts';
+import { CommandError, fitsMailbox } from '../engine/mailbox.ts';
 import type { Lab, LabInterface, LabLink } from '../lab/model.ts';
 import { type ChangedLink, LabChangeError, type LinkStatus, type NamedLinkChange } from './contract.ts';
 import { largestMtu } from './layout.ts';
@@ -103,7 +106,10 @@ export class Topology {
     return this.#inTurn(async () => {
       const reader = peer === undefined ? undefined : this.registry.get(peer)?.reader;
       const commands = this.#register(definition, port, reader);
-      await this.#tell(() => commands);
+      await this.#tell(
+        () => commands,
+        () => this.#remove(this.#entry(definition.name)),
+      );
     });
   }
 
@@ -117,24 +123,23 @@ export class Topology {
       const link = this.links.at(name);
       if (link !== undefined)
         throw new LabChangeError('EBUSY', `link ${link} leads to ${name}; remove that first`);
-      this.registry.forget(entry);
-      await this.#retire(entry);
-      await this.#takeDevice(entry);
-      await this.#quiesce([{ do: 'remove-port', index: entry.index }]);
-      this.registry.reclaim(entry);
+      await this.#remove(entry);
     });
   }
 
   /**
-   * Adds a link. Throws LabChangeError: ENXIO (no such interface), EINVAL (a switch belongs to another worker), and what
-   * LinkTable.add() throws.
+   * Adds a link. Throws LabChangeError: ENXIO (no such interface), EINVAL (a switch belongs to another worker), ENOSPC
+   * (its settings are too long to tell a worker), and what LinkTable.add() throws.
    */
   addLink(definition: LabLink): Promise<void> {
     return this.#inTurn(async () => {
       this.#checkWorkers(definition);
       this.links.add(definition, (name) => this.#entry(name));
       const wiring = this.#wiring(definition.name);
-      await this.#tell((worker) => commandsOf(wiring, worker));
+      await this.#tell(
+        (worker) => commandsOf(wiring, worker),
+        () => this.#removeLink(definition.name),
+      );
     });
   }
 
@@ -143,25 +148,23 @@ export class Topology {
    * flight. Throws LabChangeError: ENXIO.
    */
   removeLink(name: string): Promise<LinkStatus> {
-    return this.#inTurn(async () => {
-      const removal = this.links.remove(name);
-      if (!removal) throw new LabChangeError('ENXIO', `there is no link ${name}`);
-      await this.#settled((worker) => commandsOf(removal.commands, worker));
-      return removal.released();
-    });
+    return this.#inTurn(() => this.#removeLink(name));
   }
 
   /** See EmulatorControl. */
   setLinks(changes: readonly NamedLinkChange[]): Promise<ChangedLink[]> {
     return this.#inTurn(async () => {
       const names = changes.map(({ name }) => name);
-      const { commands, inForce } = this.links.change(changes);
+      const { commands, undo, inForce } = this.links.change(changes);
       const before = names.map((name) => this.links.get(name)!);
       // What does not fit into one mail would come at several moments.
       if (names.length > 1 && !fitsMailbox(commands.map(({ command }) => command))) {
         throw new LabChangeError('ENOSPC', 'these are too many changes for one moment; change fewer links');
       }
-      await this.#tell((worker) => commandsOf(commands, worker));
+      await this.#tell(
+        (worker) => commandsOf(commands, worker),
+        () => this.#settled((worker) => commandsOf(undo, worker)),
+      );
       inForce();
       return names.map((name, i) => ({ before: before[i]!, after: this.links.get(name)! }));
     });
@@ -177,7 +180,11 @@ export class Topology {
       if (this.registry.isGone(entry)) throw new LabChangeError('ENXIO', `the device of ${name} has gone`);
       if (this.#devices.has(entry)) throw new LabChangeError('EBUSY', `${name} has a device; disconnect it`);
       this.#checkLinkType(name, entry.linkType, port);
-      await this.#tell(() => [this.#giveDevice(entry, port, 'connected')]);
+      const command = this.#giveDevice(entry, port, 'connected');
+      await this.#tell(
+        () => [command],
+        () => this.#takeDevice(entry),
+      );
     });
   }
 
@@ -273,6 +280,21 @@ export class Topology {
     await this.#quiesce([{ do: 'device', index: entry.index, fd: null, offload: false, shared: false }]);
   }
 
+  async #remove(entry: RegisteredInterface): Promise<void> {
+    this.registry.forget(entry);
+    await this.#retire(entry);
+    await this.#takeDevice(entry);
+    await this.#quiesce([{ do: 'remove-port', index: entry.index }]);
+    this.registry.reclaim(entry);
+  }
+
+  async #removeLink(name: string): Promise<LinkStatus> {
+    const removal = this.links.remove(name);
+    if (!removal) throw new LabChangeError('ENXIO', `there is no link ${name}`);
+    await this.#settled((worker) => commandsOf(removal.commands, worker));
+    return removal.released();
+  }
+
   async #retire(entry: RegisteredInterface): Promise<void> {
     await this.registry.retire(entry);
     await this.#detachAll(entry.index);
@@ -296,11 +318,18 @@ export class Topology {
     this.#arena.f64[this.#arena.interfaceCounters(index) + INTERFACE_UP] = up;
   }
 
-  /** Has every worker carry out its commands. Throws when one cannot. */
-  async #tell(commandsOf: (worker: number) => Command[]): Promise<void> {
-    for (const result of await this.#settled(commandsOf)) {
-      if (result.status === 'rejected') throw result.reason;
-    }
+  /**
+   * Has every worker carry out its commands. Throws when one cannot, after `undo` has taken back what may have been
+   * carried out: LabChangeError ENOSPC when a command is too long, else what the worker met.
+   */
+  async #tell(commandsOf: (worker: number) => Command[], undo?: () => Promise<unknown>): Promise<void> {
+    const results = await this.#settled(commandsOf);
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed === undefined) return;
+    await undo?.();
+    const { reason } = failed;
+    if (!(reason instanceof CommandError) || reason.code !== 'E2BIG') throw reason;
+    throw new LabChangeError('ENOSPC', `${reason.message}; make rules and traces shorter`);
   }
 
   /** Has every worker let go of something: the end of a grace period. A worker that has ended has let go already. */

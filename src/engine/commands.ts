@@ -19,7 +19,10 @@ export type Command =
       readonly reader: number;
     }
   | {
-      /** The device behind an interface, from now on; null for none: the worker does not use the last one any more. */
+      /**
+       * The device behind an interface, from now on; null for none: the worker does not use the last one any more, and
+       * need not know the interface.
+       */
       readonly do: 'device';
       readonly index: number;
       readonly fd: number | null;
@@ -28,7 +31,7 @@ export type Command =
       /** Whether somebody else may have the file open as well. */
       readonly shared: boolean;
     }
-  /** Forget an interface that has no device and no link. */
+  /** Forget an interface that has no device and no link; harmless when there is none. */
   | { readonly do: 'remove-port'; readonly index: number }
   | {
       readonly do: 'link';
@@ -50,7 +53,7 @@ export type Command =
       readonly ports: readonly number[];
       readonly mirror: number;
     }
-  /** Carry nothing more in that direction; what is under way is dropped. */
+  /** Carry nothing more in that direction; what is under way is dropped. Harmless when it is not carried. */
   | { readonly do: 'remove-link'; readonly direction: number }
   | { readonly do: 'set'; readonly direction: number; readonly settings: LinkSettings }
   | {
@@ -92,7 +95,9 @@ export function execute(target: CommandTarget, command: Command): void {
     }
     case 'device': {
       const { index, fd, offload, shared } = command;
-      const port = plane.port(index)!;
+      const port = plane.port(index);
+      if (port === undefined && fd === null) break;
+      if (port === undefined) throw new Error(`there is no port ${index}`);
       target.unwatch(port);
       port.device = fd === null ? undefined : target.device(index, fd, offload, shared);
       if (!port.hasCarrier) port.device?.setCarrier?.(false);

@@ -176,9 +176,11 @@ export class DataPlane {
     this.#directions.set(direction, near.direction);
   }
 
-  /** Carries no more frames in this direction; those under way are dropped, as on a cable that is pulled. */
+  /** Carries no more frames in this direction, if it did; those under way are dropped, as on a cable that is pulled. */
   removeLink(direction: number): void {
-    const { link, near, far } = this.#directions.get(direction)!;
+    const removed = this.#directions.get(direction);
+    if (!removed) return;
+    const { link, near, far } = removed;
     near.direction = undefined;
     setCarrier(far, true);
     this.#directions.delete(direction);

@@ -22,12 +22,18 @@ import type { Command } from './commands.ts';
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+/** Bytes of commands that go into a mailbox: less the length, and the brackets of the array. */
+const ROOM_BYTES = MAILBOX_BYTES - 4 - 2;
+
 /** How often the sender looks whether the worker is still alive. */
 const RECHECK_MS = 1_000;
 
 type Answer = { readonly error?: string; readonly code?: string };
 
-/** A command that a worker could not carry out; `code` is the `code` of the error it met, if that had one. */
+/**
+ * A command that a worker could not carry out; `code` is the `code` of the error it met, if that had one, and E2BIG
+ * when it is longer than a mailbox.
+ */
 export class CommandError extends Error {
   readonly code: string | undefined;
 
@@ -51,10 +57,13 @@ export class CommandSender {
     this.#ring = ring;
   }
 
-  /** Has the commands carried out, in order. Rejects when one failed or the worker died. */
+  /**
+   * Has the commands carried out, in order. Rejects when one failed, and those after it are not carried out; when the
+   * worker died; and when one is too long, and none is carried out.
+   */
   send(commands: readonly Command[]): Promise<void> {
     const turn = this.#last.then(async () => {
-      for (const batch of batches(commands)) await this.#sendBatch(batch);
+      for (const batch of [...batches(commands)]) await this.#sendBatch(batch);
     });
     this.#last = turn.catch(() => {});
     return turn;
@@ -99,18 +108,19 @@ export function takeCommands(arena: Arena, worker: number, carryOut: (command: C
 
 /** Whether commands reach a worker in one mail, so that no frame comes in between. */
 export function fitsMailbox(commands: readonly Command[]): boolean {
-  return [...batches(commands)].length < 2;
+  return commands.reduce((bytes, command) => bytes + mailBytes(JSON.stringify(command)), 0) <= ROOM_BYTES;
 }
 
-/** JSON arrays of commands, none longer than a mailbox. */
+/** JSON arrays of commands, none longer than a mailbox. Throws CommandError: E2BIG. */
 function* batches(commands: readonly Command[]): Generator<Uint8Array> {
-  const room = MAILBOX_BYTES - 4 - 2;
   let texts: string[] = [];
   let bytes = 0;
   for (const command of commands) {
     const text = JSON.stringify(command);
-    const length = encoder.encode(text).length + 1;
-    if (bytes + length > room && texts.length > 0) {
+    const length = mailBytes(text);
+    if (length > ROOM_BYTES)
+      throw new CommandError(`a command takes ${length} bytes, a mailbox has ${ROOM_BYTES}`, 'E2BIG');
+    if (bytes + length > ROOM_BYTES && texts.length > 0) {
       yield encoder.encode(`[${texts.join()}]`);
       texts = [];
       bytes = 0;
@@ -121,14 +131,17 @@ function* batches(commands: readonly Command[]): Generator<Uint8Array> {
   if (texts.length > 0) yield encoder.encode(`[${texts.join()}]`);
 }
 
+/** Of a command in a mail, with the comma. */
+function mailBytes(text: string): number {
+  return encoder.encode(text).length + 1;
+}
+
 function mailOffset(arena: Arena, worker: number): number {
   return arena.mailboxes + worker * MAILBOX_BYTES;
 }
 
 function writeMail(arena: Arena, worker: number, bytes: Uint8Array): void {
   const offset = mailOffset(arena, worker);
-  if (bytes.length > MAILBOX_BYTES - 4)
-    throw new RangeError(`a command of ${bytes.length} bytes is too long`);
   arena.i32[offset >>> 2] = bytes.length;
   arena.u8.set(bytes, offset + 4);
 }
