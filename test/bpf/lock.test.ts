@@ -12,9 +12,9 @@ it('is given back by a tap whose compiled filters fail', async () => {
   const failing = {
     version: versionOf(arena, 0),
     match: (): number => {
-      throw new WebAssembly.RuntimeError('out of bounds');
+      throw new RangeError('out of bounds');
     },
-    descriptors: [],
+    descriptors: new Int32Array(0),
     matchArea: 0,
   };
   const stamp = { seconds: 0, nanoseconds: 0, uptimeSeconds: 0, uptimeNanoseconds: 0 };
