@@ -10,6 +10,9 @@ import { composeCommand, type Result, type RunOptions, run, runForBytes } from '
 
 export const NODES = ['client', 'router', 'server'] as const;
 
+/** What the nodes bring. A switch's interfaces, of which a test's lab may have some, are up before any node has joined. */
+const NODE_INTERFACES = ['client:eth0', 'router:eth0', 'router:eth1', 'server:eth0'];
+
 export type Service = 'emulator' | 'prometheus' | (typeof NODES)[number];
 type ExecOptions = RunOptions & { readonly user?: string };
 
@@ -111,7 +114,10 @@ export class ComposeLab {
   }
 
   async whenJoined(timeoutMs: number): Promise<void> {
-    await eventually(async () => (await this.interfacesUp()).length === 4, timeoutMs);
+    await eventually(async () => {
+      const up = await this.interfacesUp();
+      return NODE_INTERFACES.every((name) => up.includes(name));
+    }, timeoutMs);
   }
 
   /** Round trips of so many pings from client to server, ms; those that were lost are missing. */
