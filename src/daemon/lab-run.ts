@@ -38,6 +38,8 @@ export type LabRunOptions = {
   readonly onFailure: (error: Error) => void;
   /** The device that a node had brought is gone; the interface waits for another. */
   readonly onInterfaceDown?: (name: string) => void;
+  /** No more frames come; descriptors can be read to the end until this resolves. */
+  readonly onStopped?: () => Promise<void>;
 };
 
 type Undo = {
@@ -230,8 +232,8 @@ export class LabRun {
     this.#onDown('stop the emulator', async () => {
       // In this order nothing captured is lost: no more frames, readers read to the end, files are completed.
       await emulator.stop();
-      await this.captures.filesClosed();
-      await emulator.close();
+      const complete = Promise.all([this.captures.filesClosed(), this.#options.onStopped?.()]);
+      await complete.finally(() => emulator.close());
     });
   }
 

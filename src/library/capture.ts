@@ -121,6 +121,11 @@ export class FrameCapture implements AsyncIterable<CapturedFrame>, AsyncDisposab
     for (const goal = this.count; this.#read < goal && this.#ended === undefined; ) await this.#change;
   }
 
+  /** Resolves when nothing more can come: the interface is gone and everything is read, or the capture is full. */
+  async finished(): Promise<void> {
+    while (this.#ended === undefined) await this.#change;
+  }
+
   #until<T>(what: string, options: WaitOptions, find: () => T | undefined): Promise<T> {
     return waitUntil(this.#time, options, this.#over, {
       find,

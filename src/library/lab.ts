@@ -41,6 +41,8 @@ export type LabOptions = {
 
 /** How long a command may take after SIGTERM when the lab goes down. */
 const GRACE_MS = 1_000;
+/** How long captures may take to read what they have captured, once nothing more comes. */
+const DRAIN_MS = 5_000;
 
 export class Lab implements AsyncDisposable {
   readonly definition: LabDefinition;
@@ -51,11 +53,12 @@ export class Lab implements AsyncDisposable {
   readonly #over: AbortController;
   readonly #errors: Error[];
   readonly #processes: Set<SpawnedProcess> = new Set();
-  readonly #captures: Set<FrameCapture> = new Set();
+  readonly #captures: Set<FrameCapture>;
   #closing: Promise<void> | undefined;
 
-  private constructor(run: LabRun, over: AbortController, errors: Error[]) {
+  private constructor(run: LabRun, captures: Set<FrameCapture>, over: AbortController, errors: Error[]) {
     this.#run = run;
+    this.#captures = captures;
     this.#over = over;
     this.#errors = errors;
     this.definition = run.lab;
@@ -79,12 +82,15 @@ export class Lab implements AsyncDisposable {
     const lab = { ...definition, name: options.name ?? uniqueName(definition.name) };
     const over = new AbortController();
     const errors: Error[] = [];
+    const captures = new Set<FrameCapture>();
     const log = recordErrors(options.log, errors);
     const onFailure = (error: Error): void =>
       over.abort(new Error(`lab ${lab.name} failed: ${error.message}`));
     try {
       if (!lab.virtual) await removeDeadLabs(undefined);
-      return new Lab(await LabRun.up(lab, { log, onFailure }, options.signal), over, errors);
+      const onStopped = (): Promise<void> => drain(captures);
+      const run = await LabRun.up(lab, { log, onFailure, onStopped }, options.signal);
+      return new Lab(run, captures, over, errors);
     } catch (error) {
       const { met, reason, missing } = lab.virtual ? { met: true, missing: [] } : await requirements();
       if (met || options.signal?.aborted) throw error;
@@ -164,8 +170,8 @@ export class Lab implements AsyncDisposable {
   }
 
   /**
-   * Takes everything down: ends the commands in nodes, captures what is under way to the end, removes devices and
-   * namespaces. Captured frames can still be read. Idempotent. Throws AggregateError when something was left.
+   * Takes everything down: ends the commands in nodes, stops the traffic, lets captures read what they have captured,
+   * removes devices and namespaces. Captured frames can still be read. Idempotent. Throws AggregateError when something was left.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -196,6 +202,17 @@ export class Lab implements AsyncDisposable {
   #assertUp(): void {
     this.#over.signal.throwIfAborted();
   }
+}
+
+/** Lets captures read to their ends. Throws when one cannot in time: it has lost frames then. */
+async function drain(captures: ReadonlySet<FrameCapture>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLong = new Promise<never>((_, reject) => {
+    const why = `captures were not read to their ends within ${DRAIN_MS} ms`;
+    timer = setTimeout(() => reject(new Error(why)), DRAIN_MS);
+  });
+  const drained = Promise.all([...captures].map((capture) => capture.finished()));
+  await Promise.race([drained, tooLong]).finally(() => clearTimeout(timer));
 }
 
 /** Passes on what the run reports, and keeps the errors. */

@@ -166,6 +166,22 @@ describe('a capture', () => {
     await expect(capture.take(2)).rejects.toMatchObject({ code: expect.stringMatching(/ENXIO|ECANCELED/) });
   });
 
+  it('has all that was captured until the lab went down, more than it had read', async () => {
+    const lab = await up();
+    const capture = await lab.interface('a:eth0').attach('', { bufferBytes: 4096 });
+    const full = await lab.interface('a:eth0').attach('', { maxFrames: 2 });
+    for (let i = 0; i < 20; i++) lab.interface('a:eth0').send(numberedFrame(i));
+    // Not lab.run(), which waits for captures.
+    const running = lab.emulator.run();
+    await Promise.all([running, lab.close()]);
+    const { accepted, dropped } = capture.status();
+    expect([accepted, dropped]).toEqual([20, 0]);
+    expect((await capture.frames()).map(({ bytes }) => frameNumber(bytes))).toEqual(
+      Array.from({ length: 20 }, (_, i) => i),
+    );
+    expect((await full.frames()).length).toBeGreaterThanOrEqual(2);
+  });
+
   it('stops waiting when its signal is aborted', async () => {
     const lab = await up();
     const capture = await lab.interface('a:eth0').attach();
