@@ -43,6 +43,8 @@ export type DaemonInfo = {
   readonly socket: string;
   /** Where to scrape metrics, if anywhere. */
   readonly metrics: string | undefined;
+  /** Where links that were resumed differ from the lab file, or from what they were, a line each. */
+  readonly resumed: readonly string[];
 };
 
 /** Signals that take the lab down. */
@@ -111,7 +113,7 @@ async function serve(
 ): Promise<void> {
   const { emulator, captures } = run;
   const resume = options.ephemeral ? undefined : new ResumeFile(emulator, log);
-  if (options.resume) await resume?.restore();
+  const resumed = (options.resume && (await resume?.restore())) || [];
   resume?.save();
   const metrics = createMetrics(emulator);
   let reloading: Promise<unknown> = Promise.resolve();
@@ -160,6 +162,7 @@ async function serve(
         pid: process.pid,
         socket: options.socket,
         metrics: listener?.url,
+        resumed,
       });
       stop.onHangup = () => {
         reload().catch((error: unknown) => log.error({ err: error }, 'lab file not reloaded'));

@@ -1,6 +1,7 @@
 /**
  * What survives the end of the process, for `taplab up --resume`: what links were set to by hand, and the descriptors
- * that were attached over the control socket. The lab itself is what its file says.
+ * that were attached over the control socket. The lab itself is what its file says; resume-link.ts has which holds
+ * where both say something of a link.
  *
  * DIRECTORY/LAB.resume, replaced as a whole after each change, before the change is answered. Writer: the process that
  * has claimed the lab. It stays when the process is killed, fails or gets SIGTERM, and goes with `taplab down` and
@@ -14,12 +15,18 @@ import type { Descriptor } from '../bpf/descriptor.ts';
 import { resolveFilter } from '../control/filter.ts';
 import { DirectionNameSchema, LinkSettingsSchema } from '../control/schemas/resources.ts';
 import { ensureStateDirectory, StateError } from '../lab/state.ts';
+import type { LinkSettings } from '../link/settings.ts';
 import { CONTROL_OWNER, type DescriptorHandle } from './contract.ts';
 import type { Emulator } from './emulator.ts';
 import type { RunLog } from './lab-run.ts';
+import { resumeDirection } from './resume-link.ts';
+
+/** As they were: the schema of what is shown leaves out what is in traces and schedules. */
+const settingsSchema = z.custom<LinkSettings>((value) => LinkSettingsSchema.safeParse(value).success);
+const directionSchema = z.object({ settings: settingsSchema, file: settingsSchema });
 
 const savedSchema = z.object({
-  links: z.record(z.string(), z.object({ forward: LinkSettingsSchema, reverse: LinkSettingsSchema })),
+  links: z.record(z.string(), z.object({ forward: directionSchema, reverse: directionSchema })),
   descriptors: z.array(
     z.object({
       interface: z.string(),
@@ -56,9 +63,17 @@ export class ResumeFile {
 
   /** Writes down what is so now. A disk that is full is reported, and stops nobody. */
   save(isEphemeral: (descriptor: DescriptorHandle) => boolean = () => false): void {
-    const links = this.#emulator.links().map(({ name, forward, reverse }) => {
-      return [name, { forward: forward.settings, reverse: reverse.settings }] as const;
-    });
+    const links: [string, Saved['links'][string]][] = this.#emulator.lab.links.flatMap(
+      ({ name, forward, reverse }) => {
+        const now = this.#emulator.link(name);
+        if (now === undefined) return [];
+        const saved = {
+          forward: { settings: now.forward.settings, file: forward },
+          reverse: { settings: now.reverse.settings, file: reverse },
+        };
+        return [[name, saved]];
+      },
+    );
     // Those of the lab file come from there.
     const descriptors = this.#emulator
       .descriptors()
@@ -83,17 +98,33 @@ export class ResumeFile {
 
   /**
    * Makes so what was so when it was last saved; nothing when there is nothing saved. What does not fit the lab any
-   * more is reported and left out. Throws StateError when the file is damaged.
+   * more is reported and left out. Returns where links differ from the lab file, or from what they were, a line each.
+   * Throws StateError when the file is damaged.
    */
-  async restore(): Promise<void> {
+  async restore(): Promise<string[]> {
     const before = this.#read();
-    if (before === undefined) return;
-    for (const [name, change] of Object.entries(before.links)) {
-      await this.#try(`link ${name}`, () => this.#emulator.setLink(name, change));
+    if (before === undefined) return [];
+    const differences: string[] = [];
+    for (const [name, saved] of Object.entries(before.links)) {
+      await this.#try(`link ${name}`, async () => differences.push(...(await this.#resume(name, saved))));
     }
     for (const each of before.descriptors) {
       await this.#try(`a descriptor on ${each.interface}`, () => this.#attach(each));
     }
+    for (const difference of differences) this.#log.info({}, difference);
+    return differences;
+  }
+
+  async #resume(name: string, saved: Saved['links'][string]): Promise<string[]> {
+    const file = this.#emulator.lab.links.find((link) => link.name === name);
+    if (file === undefined) throw new StateError(`the lab file has no link ${name} any more`);
+    const forward = resumeDirection(saved.forward, file.forward);
+    const reverse = resumeDirection(saved.reverse, file.reverse);
+    await this.#emulator.setLink(name, { forward: forward.settings, reverse: reverse.settings });
+    return [
+      ...forward.differences.map((each) => `link ${name}, forward: ${each}`),
+      ...reverse.differences.map((each) => `link ${name}, reverse: ${each}`),
+    ];
   }
 
   async #attach(descriptor: Saved['descriptors'][number]): Promise<void> {

@@ -64,4 +64,19 @@ export type LinkSettings = ChainSettings & {
 /** A link that does nothing to a frame. */
 export const CLEAR_LINK: LinkSettings = { ...CLEAR_CHAIN, rules: [] };
 
+/** A part of the settings for each impairment, doing nothing: members that mean something only together. */
+export const CLEAR_IMPAIRMENTS: readonly Partial<LinkSettings>[] = [
+  CARRIER_UP,
+  NO_MTU,
+  NO_LOSS,
+  NO_DUPLICATES,
+  NO_CORRUPTION,
+  NO_RATE,
+  NO_DELAY,
+  NO_REORDER,
+  NO_SLOT,
+  CONSTANT,
+  { rules: [] },
+];
+
 export { DROP_REASONS, type DropReason } from './reasons.ts';

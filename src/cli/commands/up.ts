@@ -81,7 +81,10 @@ export function upCommand(context: Context): Command {
         .argParser(memorySize)
         .default(DEFAULT_USER_LIMITS.bufferBytes, formatSize(DEFAULT_USER_LIMITS.bufferBytes)),
     )
-    .option('--resume', 'go on with links as set and descriptors as attached when the lab last ran')
+    .option(
+      '--resume',
+      "go on with links as set and descriptors as attached when the lab last ran; an impairment that the lab file has changed since is the file's",
+    )
     .option('--workers <n>', 'data-plane threads, instead of what the lab file says', wholeNumber(1, 64))
     .addOption(new Option('--log-level <level>', 'how much to log').choices(LOG_LEVELS).default('info'))
     .addOption(
@@ -104,6 +107,7 @@ Examples:
   $ taplab up wan.yaml --metrics off --socket /tmp/wan.sock
   $ taplab up wan.yaml --group wireshark   for the members of a group too
   $ taplab up wan.yaml --read-group adm    these may watch, and change nothing
+  $ taplab up wan.yaml --resume            after a crash: as it was; says where that is not what the file says
 
 Root, and the user that the lab runs as, may do everything and have no limits.`,
     )
@@ -177,6 +181,7 @@ function announce({ terminal }: Context, info: DaemonInfo, { json }: UpOptions, 
     `  socket   ${info.socket}`,
     `  metrics  ${info.metrics ?? 'off'}`,
     ...(log === undefined ? [] : [`  log      ${log}`]),
+    ...info.resumed.map((line) => `  resumed  ${line}`),
   ];
   for (const line of lines) terminal.say(line);
 }
