@@ -1,11 +1,13 @@
 /** Being a service: sd_notify(3), the watchdog, and sockets that somebody else has opened. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ControlClient } from '../../src/control/client.ts';
 import { ServiceManager } from '../../src/daemon/service-manager.ts';
+import { handOver } from '../../src/join/membership.ts';
+import { joinSocketPath } from '../../src/lab/state.ts';
 import { cli, eventually, uniqueLabName } from '../helpers/real.ts';
 
 /** Receives datagrams at the address in argv and prints each as a line of JSON; python3, as Node has no such sockets. */
@@ -17,13 +19,16 @@ s.bind('\\0' + a[1:] if a[0] == '@' else a)
 print('"bound"', flush=True)
 while True: print(json.dumps(s.recv(4096).decode()), flush=True)`;
 
-/** Opens a unix socket and passes it to a command as systemd would. */
+/** Opens unix sockets, given as NAME=PATH,NAME=PATH, and passes them to a command as systemd would. */
 const LISTENER = `
 import os, socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.bind(sys.argv[1]); s.listen(64)
-os.dup2(s.fileno(), 3); os.set_inheritable(3, True)
-os.environ.update(LISTEN_FDS='1', LISTEN_FDNAMES='control', LISTEN_PID=str(os.getpid()))
+given = [each.split('=') for each in sys.argv[1].split(',')]
+opened = [socket.socket(socket.AF_UNIX) for each in given]
+for s, (name, path) in zip(opened, given): s.bind(path); s.listen(64)
+# By way of others: one may have the number that another shall have.
+for i, s in enumerate(opened): os.dup2(s.fileno(), 40 + i, False)
+for i in range(len(opened)): os.dup2(40 + i, 3 + i)
+os.environ.update(LISTEN_FDS=str(len(given)), LISTEN_FDNAMES=':'.join(n for n, p in given), LISTEN_PID=str(os.getpid()))
 os.execvp(sys.argv[2], sys.argv[2:])`;
 
 const hasPython = (() => {
@@ -119,7 +124,7 @@ describe.skipIf(!hasPython)('as a service', { timeout: 30_000 }, () => {
 
   test('listens on a control socket that was passed to it, and leaves it to its maker', async () => {
     const socket = join(directory, 'passed.sock');
-    const daemon = start(['python3', '-c', LISTENER, socket, ...up(socket)]);
+    const daemon = start(['python3', '-c', LISTENER, `control=${socket}`, ...up(socket)]);
     await eventually(() => daemon.text.includes('"pid"'), 10_000);
     const client = new ControlClient(socket);
     expect((await client.lab()).pid).toBe(daemon.child.pid);
@@ -127,6 +132,22 @@ describe.skipIf(!hasPython)('as a service', { timeout: 30_000 }, () => {
     daemon.child.kill('SIGTERM');
     await new Promise((resolve) => daemon.child.once('exit', resolve));
     expect(execFileSync('ls', [directory], { encoding: 'utf8' })).toContain('passed.sock');
+  });
+
+  test('lets nodes join at a socket that was passed to it, whatever the order', async () => {
+    const [control, joining] = [join(directory, 'c.sock'), join(directory, 'elsewhere.sock')];
+    const nodes = '{ a: { join: true, interfaces: { eth0: {} } } }';
+    writeFileSync(lab, `name: ${uniqueLabName()}\nnodes: ${nodes}\n`);
+    const passed = `join=${joining},control=${control}`;
+    const daemon = start(['python3', '-c', LISTENER, passed, ...up(control)]);
+    await eventually(() => daemon.text.includes('"pid"'), 10_000);
+    const file = openSync('/dev/null', 'r');
+    await expect(handOver(joining, 'b', new Map([['eth0', file]]))).rejects.toThrow(/has no node "b"/);
+    closeSync(file);
+    expect(existsSync(joinSocketPath(control))).toBe(false);
+    daemon.child.kill('SIGTERM');
+    await new Promise((resolve) => daemon.child.once('exit', resolve));
+    expect(existsSync(joining)).toBe(true);
   });
 
   test('without a service manager nothing is sent, and what is for another process is not taken', () => {
