@@ -6,6 +6,7 @@
  * answer too.
  */
 import { rmSync, writeFileSync } from 'node:fs';
+import { release } from 'node:os';
 import { join } from 'node:path';
 import { runTool } from '../sys/tool.ts';
 import {
@@ -47,6 +48,8 @@ type Probe = readonly [
 ];
 
 const MIN_NODE = [20, 19] as const;
+/** Where read(2) of a TUN or TAP device can be told not to wait, whatever its file says (device/fd.ts). */
+const NOWAIT_LINUX = [5, 12] as const;
 const TUNGETFEATURES = 0x800454cf;
 const SIZEOF_INT = 4;
 const UNSHARE_ADVICE = 'start taplab with `unshare -Urnm taplab ...`, or as root';
@@ -109,20 +112,36 @@ function messageOf(error: unknown): string {
 }
 
 function checkSystem(): Result {
-  if (process.platform === 'linux') return { status: 'ok', detail: `Linux, ${process.arch}` };
+  return systemResult(process.platform, release());
+}
+
+/** @param version as uname(2) has it, `6.1.0-18-amd64` */
+export function systemResult(platform: NodeJS.Platform, version: string): Result {
+  if (platform === 'linux') {
+    const detail = `Linux ${version}, ${process.arch}`;
+    if (isAtLeast(version, NOWAIT_LINUX)) return { status: 'ok', detail };
+    return {
+      status: 'warn',
+      detail: `${detail}: a node that joins can stop the emulator, by making the device that it handed over blocking`,
+      advice: `use Linux ${NOWAIT_LINUX.join('.')} or newer, or let only nodes join that are trusted`,
+    };
+  }
   return {
     status: 'fail',
-    detail: `${process.platform}: TAP devices and network namespaces are those of Linux`,
+    detail: `${platform}: TAP devices and network namespaces are those of Linux`,
     advice: 'use a Linux machine, WSL2 or a container; labs with `device: memory` work here',
   };
 }
 
 function checkNode(): Result {
-  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-  const isEnough = major > MIN_NODE[0] || (major === MIN_NODE[0] && minor >= MIN_NODE[1]);
   const detail = `v${process.versions.node}`;
-  if (isEnough) return { status: 'ok', detail };
+  if (isAtLeast(process.versions.node, MIN_NODE)) return { status: 'ok', detail };
   return { status: 'fail', detail, advice: `install Node.js ${MIN_NODE.join('.')} or newer` };
+}
+
+function isAtLeast(version: string, [least, leastMinor]: readonly [number, number]): boolean {
+  const [major = 0, minor = 0] = version.split('.').map((part) => Number.parseInt(part, 10));
+  return major > least || (major === least && minor >= leastMinor);
 }
 
 async function checkKoffi(): Promise<Result> {

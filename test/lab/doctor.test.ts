@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { confinement, isRootReadOnly, missingCapability } from '../../src/lab/confinement.ts';
-import { type Check, diagnose } from '../../src/lab/doctor.ts';
+import { type Check, diagnose, systemResult } from '../../src/lab/doctor.ts';
 import { cli } from '../helpers/real.ts';
 import { isMissing } from '../helpers/requirements.ts';
 
@@ -60,6 +60,17 @@ test('without iproute2 it says how to install it', async () => {
     neededFor: ['up', 'join'],
     blocks: ['up', 'join'],
   });
+});
+
+test.each<[NodeJS.Platform, string, string, RegExp]>([
+  ['linux', '6.1.0-18-amd64', 'ok', /^Linux 6\.1\.0-18-amd64/],
+  ['linux', '5.12.0', 'ok', /Linux 5\.12/],
+  ['linux', '5.10.0-28-amd64', 'warn', /a node that joins can stop the emulator.*5\.12 or newer/],
+  ['darwin', '24.1.0', 'fail', /^darwin: /],
+])('on %s %s the system check is %s', (platform, version, status, says) => {
+  const result = systemResult(platform, version);
+  expect(result.status).toBe(status);
+  expect(`${result.detail}; ${result.advice}`).toMatch(says);
 });
 
 describe('what /proc says of a process', () => {
