@@ -53,6 +53,12 @@ test('every alert is tested, and says what is wrong and what to do', () => {
   }
 });
 
+test('docs/operations.md has every alert, and no other', () => {
+  const text = readFileSync(join(ROOT, 'docs', 'operations.md'), 'utf8');
+  const said = Array.from(text.matchAll(/^\| (Taplab\w+) \|/gm), ([, name]) => name);
+  expect(said).toEqual(rules.flatMap(({ alert }) => alert ?? []));
+});
+
 test('every panel has a number, a title, a description and a place of its own', () => {
   const panels = allPanels(dashboard);
   expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
