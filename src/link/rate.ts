@@ -111,8 +111,8 @@ export const RATE_WORDS: readonly Word<RateSettings>[] = [
   },
   {
     name: 'limit',
-    syntax: 'SIZE | COUNTpackets | TIME ...',
-    help: 'What may wait in front of the rate: bytes as 256kb, frames as 100packets, time as 50ms; or several of them.',
+    syntax: 'SIZE | COUNTpackets | TIME ... | auto | none',
+    help: 'What may wait in front of the rate: bytes as 256kb, frames as 100packets, time as 50ms; or several of them. auto suits the rate.',
     read: readLimit,
     write: formatLimit,
   },

@@ -15,6 +15,7 @@ import type {
   WorkerStatus,
 } from '../daemon/contract.ts';
 import { UPPER_BOUNDS_NS } from '../engine/histogram.ts';
+import { bytesFor } from '../link/queue/limit.ts';
 import { DROP_REASONS } from '../link/settings.ts';
 import { VERSION } from '../package.ts';
 
@@ -346,7 +347,7 @@ const LINKS: Family = family(
     {
       name: 'taplab_link_configured_queue_limit_bytes',
       help: 'Bytes that may wait in front of the rate limiter before frames are dropped; absent without limit.',
-      value: ({ settings }) => (settings.limitBytes > 0 ? settings.limitBytes : undefined),
+      value: ({ settings }) => bytesFor(settings, settings.rateBitsPerSecond) || undefined,
     },
   ],
 );

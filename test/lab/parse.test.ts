@@ -18,7 +18,7 @@ describe('parseLab', () => {
       jitterNs: 2e6,
       loss: 0.005,
       rateBitsPerSecond: 50e6,
-      limitBytes: 262_144,
+      limitBytes: null,
     };
     expect(lab).toMatchObject({
       name: 'wan',
@@ -89,7 +89,7 @@ links:
       jitterNs: 1e6,
       loss: 0.02,
       rateBitsPerSecond: 1e6,
-      limitBytes: 262_144,
+      limitBytes: null,
     });
     expect(lab.links[0]!.reverse).toEqual(CLEAR_LINK);
   });

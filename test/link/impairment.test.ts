@@ -64,6 +64,7 @@ describe('parseImpairment, text', () => {
     ['limit 256kb', { limitBytes: 262_144, limitFrames: 0, limitNs: 0 }],
     ['limit 1000packets', { limitBytes: 0, limitFrames: 1000, limitNs: 0 }],
     ['limit 50ms 64kb', { limitBytes: 65_536, limitFrames: 0, limitNs: 50 * MS }],
+    ['limit auto', { limitBytes: null, limitFrames: 0, limitNs: 0 }],
     ['limit none', { limitBytes: 0, limitFrames: 0, limitNs: 0 }],
     ['queue codel', { queue: { discipline: 'codel', targetNs: 5e6, intervalNs: 100e6, ecn: false } }],
     [

@@ -1,5 +1,6 @@
 /** Serialization, token buckets, slots and limits. */
 import { describe, expect, it } from 'vitest';
+import { bytesFor } from '../../src/link/queue/limit.ts';
 import { CLEAR_LINK } from '../../src/link/settings.ts';
 import { setUp } from './helper.ts';
 
@@ -101,6 +102,22 @@ describe('a token bucket', () => {
 });
 
 describe('limit', () => {
+  it.each([
+    ['rate 1mbit', 262],
+    ['rate 50mbit', 262],
+    ['rate 400mbit', 2000],
+    ['rate 400mbit limit auto', 2000],
+  ])('%s lets %s frames of 1,000 bytes wait: 256 KiB, or 40 ms', (text, frames) => {
+    const rig = setUp(text);
+    for (let i = 0; i < 3000; i++) rig.offer(0, 1000);
+    expect(rig.drops('queue')).toBe(3000 - frames);
+  });
+
+  it('is 32 MiB at most unless it is given', () => {
+    expect(bytesFor(CLEAR_LINK, 100e9)).toBe(2 ** 25);
+    expect(bytesFor({ ...CLEAR_LINK, limitBytes: 2 ** 26 }, 100e9)).toBe(2 ** 26);
+  });
+
   it.each<[string, number[]]>([
     ['limit 2500', [0, 1]],
     ['limit 3packets', [0, 1, 2]],

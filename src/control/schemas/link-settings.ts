@@ -101,7 +101,9 @@ const chain = {
   cellOverheadBytes: z.number().int().describe('Added to each cell.'),
   burstBytes: count('Token bucket; 0 is none.'),
   peakBitsPerSecond: z.number().nonnegative().describe('How fast a burst is; 0 is at once.'),
-  limitBytes: count('Bytes that may wait in front of the rate limiter; 0 is no limit.'),
+  limitBytes: count(
+    'Bytes that may wait in front of the rate limiter; 0 is no limit, null what suits the rate.',
+  ).nullable(),
   limitFrames: count('Frames that may wait; 0 is no limit.'),
   limitNs: time('How long the rate may need for what waits, nanoseconds; 0 is no limit.'),
   queue,

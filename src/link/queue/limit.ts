@@ -6,18 +6,29 @@ import { formatSize, formatTime, parseCount, parseSize, parseTime, UnitError } f
 import type { Arguments } from '../words.ts';
 
 export type LimitSettings = {
-  /** Bytes that may wait in front of the rate limiter; 0 is no limit. */
-  readonly limitBytes: number;
+  /** Bytes that may wait in front of the rate limiter; 0 is no limit, null what suits the rate: see bytesFor(). */
+  readonly limitBytes: number | null;
   /** Frames that may; 0 is no limit. */
   readonly limitFrames: number;
   /** How long the rate may need for what is there when a frame comes; 0 is no limit. */
   readonly limitNs: number;
 };
 
-/** 256 KiB: about 40 ms at 50 Mbit/s. */
-const DEFAULT_LIMIT_BYTES = 262_144;
+export const DEFAULT_LIMIT: LimitSettings = { limitBytes: null, limitFrames: 0, limitNs: 0 };
 
-export const DEFAULT_LIMIT: LimitSettings = { limitBytes: DEFAULT_LIMIT_BYTES, limitFrames: 0, limitNs: 0 };
+/** Up to 50 Mbit/s, 256 KiB; above, what the rate carries in 40 ms; from 6.7 Gbit/s on, 32 MiB. */
+const SUITABLE_NS = 40e6;
+const [SUITABLE_FROM_BYTES, SUITABLE_TO_BYTES] = [262_144, 33_554_432];
+
+/**
+ * The bytes that may wait, 0 is no limit. Those that suit a rate let one TCP connection fill a link of some ten
+ * milliseconds, and keep its bursts, which grow with the rate.
+ */
+export function bytesFor({ limitBytes }: LimitSettings, rateBitsPerSecond: number): number {
+  if (limitBytes !== null) return limitBytes;
+  const suitable = Math.ceil((rateBitsPerSecond * SUITABLE_NS) / 8e9);
+  return Math.min(SUITABLE_TO_BYTES, Math.max(SUITABLE_FROM_BYTES, suitable));
+}
 
 const EXPECTED = 'a size such as 256kb, frames such as 100packets or a time such as 50ms';
 
@@ -25,6 +36,7 @@ const EXPECTED = 'a size such as 256kb, frames such as 100packets or a time such
 export function readLimit(args: Arguments): LimitSettings {
   const found = { limitBytes: 0, limitFrames: 0, limitNs: 0 };
   if (args.take('none') !== undefined) return found;
+  if (args.take('auto') !== undefined) return DEFAULT_LIMIT;
   Object.assign(found, args.value(parseLimit, EXPECTED));
   for (let more = args.optional(parseLimit); more !== undefined; more = args.optional(parseLimit)) {
     const [key] = Object.keys(more) as [keyof LimitSettings];
@@ -44,7 +56,7 @@ function parseLimit(text: string): Partial<LimitSettings> {
 }
 
 export function formatLimit({ limitBytes, limitFrames, limitNs }: LimitSettings): string | undefined {
-  if (limitBytes === DEFAULT_LIMIT_BYTES && limitFrames === 0 && limitNs === 0) return undefined;
+  if (limitBytes === null) return undefined;
   const words = [
     ...(limitBytes > 0 ? [formatSize(limitBytes)] : []),
     ...(limitFrames > 0 ? [`${limitFrames}packets`] : []),

@@ -5,7 +5,7 @@
 import { QUEUE_BYTES, QUEUE_FRAMES } from '../counters.ts';
 import type { DropReason } from '../reasons.ts';
 import type { FrameTable, StageContext } from '../stage.ts';
-import { DEFAULT_LIMIT, type LimitSettings } from './limit.ts';
+import { bytesFor, DEFAULT_LIMIT, type LimitSettings } from './limit.ts';
 
 export const NONE = -1;
 
@@ -60,6 +60,7 @@ export class Backlog {
   rateBitsPerSecond = 0;
   readonly #context: StageContext;
   #limit: LimitSettings = DEFAULT_LIMIT;
+  #limitBytes = 0;
 
   constructor(context: StageContext) {
     this.#context = context;
@@ -67,14 +68,16 @@ export class Backlog {
 
   set(limit: LimitSettings, rateBitsPerSecond: number): void {
     this.#limit = limit;
+    this.#limitBytes = bytesFor(limit, rateBitsPerSecond);
     this.rateBitsPerSecond = rateBitsPerSecond;
   }
 
   /** Whether a frame may wait behind these. Where nothing waits, any frame may: it need not. */
   fits(frame: number, waiting: { readonly bytes: number; readonly frames: number } = this): boolean {
     if (waiting.frames === 0) return true;
-    const { limitBytes, limitFrames, limitNs } = this.#limit;
-    if (limitBytes > 0 && waiting.bytes + this.#context.frames.length[frame]! > limitBytes) return false;
+    const { limitFrames, limitNs } = this.#limit;
+    const bytes = waiting.bytes + this.#context.frames.length[frame]!;
+    if (this.#limitBytes > 0 && bytes > this.#limitBytes) return false;
     if (limitFrames > 0 && waiting.frames >= limitFrames) return false;
     return limitNs === 0 || waiting.bytes * 8e9 <= limitNs * this.rateBitsPerSecond;
   }
