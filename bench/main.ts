@@ -6,6 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { PACKAGE_ROOT } from '../src/package.ts';
+import { benchAccuracy, chartAccuracy, formatAccuracy } from './accuracy.ts';
 import { BPF_PARTS, type BpfPart, benchBpf, formatBpf } from './bpf.ts';
 import { benchBringUp, formatBringUp } from './bringup.ts';
 import { benchLink, formatLink } from './link.ts';
@@ -74,6 +75,33 @@ program
       formatNet(results),
       { json, write },
       chartNet(results),
+    );
+  });
+
+program
+  .command('accuracy')
+  .description(
+    'what links are asked to do beside what they do: delay, jitter, rate, loss; beside wirefilter (needs root, iperf3, gcc)',
+  )
+  .option('--seconds <n>', 'seconds of traffic in one turn', '1')
+  .option('--rounds <n>', 'how often each takes its turn', '3')
+  .option('--only <names...>', 'only emulators whose name contains one of these')
+  .option('--json', 'print JSON instead of tables')
+  .option('--write', 'also write docs/performance/accuracy.md, accuracy.json and accuracy.svg')
+  .action(async ({ seconds, rounds, only, json, write }: NetOptions) => {
+    const results = await benchAccuracy({
+      seconds: Number(seconds),
+      rounds: Number(rounds),
+      ...(only && { only }),
+      onProgress: (what) => process.stderr.write(`${what}\n`),
+    });
+    report(
+      'accuracy',
+      '# What links are asked to do, and what they do',
+      results,
+      formatAccuracy(results),
+      { json, write },
+      chartAccuracy(results),
     );
   });
 

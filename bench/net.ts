@@ -109,12 +109,15 @@ type Work = {
 
 function workList(generator: string, seconds: number): Work[] {
   return [
-    { what: 'TCP', measure: async (c) => ({ tcpGbitPerSecond: await tcp(c, seconds, 1) }) },
+    { what: 'TCP', measure: async (c) => ({ tcpGbitPerSecond: await tcp(c, seconds) }) },
     {
       what: 'TCP, other way',
-      measure: async (c) => ({ tcpReverseGbitPerSecond: await tcp(c, seconds, 1, true) }),
+      measure: async (c) => ({ tcpReverseGbitPerSecond: await tcp(c, seconds, { reverse: true }) }),
     },
-    { what: 'TCP, 4 flows', measure: async (c) => ({ tcp4GbitPerSecond: await tcp(c, seconds, 4) }) },
+    {
+      what: 'TCP, 4 flows',
+      measure: async (c) => ({ tcp4GbitPerSecond: await tcp(c, seconds, { flows: 4 }) }),
+    },
     {
       what: 'small packets',
       measure: async (c) => {
@@ -138,7 +141,7 @@ function workList(generator: string, seconds: number): Work[] {
     {
       what: 'round trips under load',
       measure: async (c) => {
-        const load = tcp(c, Math.max(seconds, 1), 1);
+        const load = tcp(c, Math.max(seconds, 1));
         const times = await roundTrips(c, Math.floor(Math.max(seconds, 1) * 300));
         await load;
         return { loadedRttMedianMs: quantile(times, 0.5), loadedRttP99Ms: quantile(times, 0.99) };

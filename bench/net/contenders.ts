@@ -1,6 +1,7 @@
 /**
  * What can carry frames between two namespaces, each started the way its users start it.
  */
+import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PACKAGE_ROOT } from '../../src/package.ts';
@@ -97,15 +98,31 @@ async function startVdeSwitch(pair: Pair): Promise<Carrier> {
 
 /** A switch on each side and wirefilter between them, as its manual has it. */
 async function startWirefilter(pair: Pair): Promise<Carrier> {
+  const switches = await startTwoSwitches(pair);
+  const filter = await connectSwitches(pair.ground, switches.sockets);
+  return { pair, pids: [...switches.pids, filter.pid!] };
+}
+
+/** A switch on each side, and nothing between them. */
+export async function startTwoSwitches(
+  pair: Pair,
+): Promise<{ readonly pids: number[]; readonly sockets: readonly string[] }> {
   const taps = tapNames(pair);
   const sockets = taps.map((tap) => join(pair.ground.folder, `vde-${tap}`));
-  const switches: number[] = [];
-  for (const [i, tap] of taps.entries()) switches.push(await vdeSwitch(pair.ground, sockets[i]!, [tap]));
-  // wirefilter ends when its standard input does; Ground keeps that open.
-  const filter = await pair.ground.start('wirefilter', ['-v', sockets.join(':')]);
+  const pids: number[] = [];
+  for (const [i, tap] of taps.entries()) pids.push(await vdeSwitch(pair.ground, sockets[i]!, [tap]));
   pair.adopt('a', taps[0]);
   pair.adopt('b', taps[1]);
-  return { pair, pids: [...switches, filter.pid!] };
+  return { pids, sockets };
+}
+
+/** wirefilter between two switches. It ends when its standard input does; Ground keeps that open. */
+export function connectSwitches(
+  ground: Ground,
+  sockets: readonly string[],
+  impairment: readonly string[] = [],
+): Promise<ChildProcess> {
+  return ground.start('wirefilter', [...impairment, '-v', sockets.join(':')]);
 }
 
 async function vdeSwitch(ground: Ground, socket: string, taps: readonly string[]): Promise<number> {

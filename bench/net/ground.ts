@@ -1,11 +1,11 @@
 /**
  * Where the traffic runs: pairs of namespaces, `a` with 198.18.0.1 and `b` with 198.18.0.2, and the processes that
- * connect them. Everything is named after this process and taken down at the end, whatever happens.
+ * connect them. Everything is named after this process and taken down at the end, whatever happens, signals included.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
@@ -15,12 +15,23 @@ export const ADDRESS: Readonly<Record<Side, string>> = { a: '198.18.0.1', b: '19
 /** Clock ticks of /proc/PID/stat; the kernel's USER_HZ, 100 on every platform Node runs on. */
 const TICK_MS = 10;
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 export class Ground {
   /** A folder for sockets, lab files and compiled programs. */
   readonly folder: string = mkdtempSync(join(tmpdir(), 'taplab-bench-'));
   readonly #namespaces: Set<string> = new Set();
   readonly #children: Set<ChildProcess> = new Set();
   #pairs = 0;
+  #closing: Promise<void> | undefined;
+  readonly #interrupt = (signal: (typeof SIGNALS)[number]): void => {
+    const exit = (): void => process.exit(128 + constants.signals[signal]);
+    this.close().then(exit, exit);
+  };
+
+  constructor() {
+    for (const signal of SIGNALS) process.on(signal, this.#interrupt);
+  }
 
   /** Two new namespaces with nothing in them. */
   pair(): Pair {
@@ -72,11 +83,18 @@ export class Ground {
     clearTimeout(timer);
   }
 
-  async close(): Promise<void> {
+  /** Ends all processes and removes the namespaces and the folder. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     await Promise.all([...this.#children].map((child) => this.stop(child)));
     for (const name of this.#namespaces) ip('netns', 'del', name);
     this.#namespaces.clear();
     rmSync(this.folder, { recursive: true, force: true });
+    for (const signal of SIGNALS) process.off(signal, this.#interrupt);
   }
 }
 

@@ -5,25 +5,30 @@
 import type { Carrier } from './contenders.ts';
 import { ADDRESS, cpuMs } from './ground.ts';
 
-/** Throughput of TCP over `flows` connections from a to b, in Gbit/s (iperf3, which runs for whole seconds). */
+export type TcpOptions = {
+  readonly flows?: number;
+  /** From b to a. */
+  readonly reverse?: boolean;
+  /** At the beginning, these do not count. */
+  readonly omitSeconds?: number;
+  /** The machine's own unless given, as `cubic`. */
+  readonly congestionControl?: string;
+};
+
+/** Throughput of TCP from a to b in Gbit/s of payload (iperf3, which runs for whole seconds). */
 export async function tcp(
   { pair }: Carrier,
   seconds: number,
-  flows: number,
-  reverse = false,
+  { flows = 1, reverse = false, omitSeconds = 0, congestionControl }: TcpOptions = {},
 ): Promise<number> {
   // One server for each turn; it ends with its client.
   const server = await pair.start('b', ['iperf3', '-s', '-1', '--forceflush'], /Server listening/);
   try {
     const args = [
-      '-c',
-      ADDRESS.b,
-      '-t',
-      String(Math.ceil(seconds)),
-      '-P',
-      String(flows),
-      '-J',
+      ...['-c', ADDRESS.b, '-J', '-t', String(Math.ceil(seconds)), '-P', String(flows)],
+      ...['-O', String(omitSeconds)],
       ...(reverse ? ['-R'] : []),
+      ...(congestionControl === undefined ? [] : ['-C', congestionControl]),
     ];
     const report = JSON.parse(await pair.run('a', ['iperf3', ...args], seconds * 1000 + 20_000)) as {
       end: { sum_received: { bits_per_second: number } };
