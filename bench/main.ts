@@ -11,6 +11,7 @@ import { BPF_PARTS, type BpfPart, benchBpf, formatBpf } from './bpf.ts';
 import { benchBringUp, formatBringUp } from './bringup.ts';
 import { benchLink, formatLink } from './link.ts';
 import { benchNet, chartNet, formatNet } from './net.ts';
+import { benchScale, formatScale } from './scale.ts';
 import { benchVm, formatTables } from './vm.ts';
 
 type Options = { readonly seconds: string; readonly json?: boolean; readonly write?: boolean };
@@ -121,6 +122,35 @@ program
       onProgress: (what) => process.stderr.write(`${what}\n`),
     });
     report('bringup', '# Bringing labs up and down', results, formatBringUp(results), { json, write });
+  });
+
+type ScaleOptions = {
+  seconds: string;
+  rounds: string;
+  nodes: string[];
+  beside?: string;
+  json?: boolean;
+  write?: boolean;
+};
+
+program
+  .command('scale')
+  .description('what a frame costs in a lab of many nodes beside one of two (needs root, gcc)')
+  .option('--seconds <n>', 'seconds of traffic in one turn', '2')
+  .option('--rounds <n>', 'how often each takes its turn', '5')
+  .option('--nodes <n...>', 'sizes of the chains', ['2', '500'])
+  .option('--beside <dist>', 'also measure another build, the folder dist/ of it')
+  .option('--json', 'print JSON instead of tables')
+  .option('--write', 'also write docs/performance/scale.md and scale.json')
+  .action(async ({ seconds, rounds, nodes, beside, json, write }: ScaleOptions) => {
+    const results = await benchScale({
+      seconds: Number(seconds),
+      rounds: Number(rounds),
+      nodes: nodes.map(Number),
+      ...(beside !== undefined && { beside }),
+      onProgress: (what) => process.stderr.write(`${what}\n`),
+    });
+    report('scale', '# Labs of many nodes', results, formatScale(results), { json, write });
   });
 
 type BpfOptions = {

@@ -56,7 +56,7 @@ function residentKilobytes(pid: number): number {
 }
 
 /** Node i has eth0 to the node before it and eth1 to the one after, each link with a network of its own. */
-function labFile(name: string, shape: Shape, nodes: number): string {
+export function labFile(name: string, shape: Shape, nodes: number): string {
   const numbers = Array.from({ length: nodes }, (_, i) => i);
   if (shape === 'switch') {
     const lines = numbers.map(
@@ -65,8 +65,7 @@ function labFile(name: string, shape: Shape, nodes: number): string {
     const ports = numbers.map((i) => `n${i}:eth0`).join(', ');
     return `name: ${name}\nnodes:\n${lines.join('\n')}\nswitches: { s1: { ports: [${ports}] } }\n`;
   }
-  const address = (link: number, host: number): string =>
-    `198.18.${link >> 6}.${((link & 63) << 2) + host}/30`;
+  const address = (link: number, host: number): string => `${addressOf(link, host)}/30`;
   const lines = numbers.map((i) => {
     const left = i > 0 ? [`eth0: { ip: ${address(i - 1, 2)} }`] : [];
     const right = i < nodes - 1 ? [`eth1: { ip: ${address(i, 1)} }`] : [];
@@ -74,6 +73,11 @@ function labFile(name: string, shape: Shape, nodes: number): string {
   });
   const links = numbers.slice(1).map((i) => `  - { endpoints: ["n${i - 1}:eth1", "n${i}:eth0"] }`);
   return `name: ${name}\nnodes:\n${lines.join('\n')}\nlinks:\n${links.join('\n')}\n`;
+}
+
+/** Of a host, 1 or 2, in the network of a chain's link. */
+export function addressOf(link: number, host: number): string {
+  return `198.18.${link >> 6}.${((link & 63) << 2) + host}`;
 }
 
 /** Mininet's own API, as its examples use it; prints the seconds of each part. */

@@ -145,9 +145,10 @@ export function ip(...args: string[]): void {
 }
 
 /** Runs a command to its end; returns what it printed. Throws when it fails or takes too long. */
-export function output(command: readonly string[], timeoutMs = 60_000): Promise<string> {
+export function output(command: readonly string[], timeoutMs = 60_000, input = ''): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command[0]!, command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command[0]!, command.slice(1), { stdio: 'pipe' });
+    child.stdin.on('error', () => {}).end(input);
     let [stdout, stderr] = ['', ''];
     child.stdout.on('data', (chunk: Buffer) => {
       stdout += chunk.toString();
