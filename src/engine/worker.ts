@@ -1,5 +1,5 @@
 /**
- * A data-plane thread: waits in ppoll(2) for frames, deadlines and commands, and has its data plane do what is due.
+ * A data-plane thread: waits in epoll(7) for frames, deadlines and commands, and has its data plane do what is due.
  *
  * The thread never returns to its event loop. It ends when it is told to stop; what ends it otherwise is a bug, and
  * the control thread sees the worker exit (engine/threads.ts).
@@ -9,16 +9,7 @@ import { Arena, type ArenaHandle, FIRST_WORKER, THREAD_EVENT, THREAD_STOP } from
 import type { CompiledModule } from '../bpf/compiled.ts';
 import type { Device } from '../device/device.ts';
 import { FdDevice } from '../device/fd.ts';
-import {
-  addressOf,
-  CLOCK_REALTIME,
-  clockGettime,
-  POLLIN,
-  PR_SET_TIMERSLACK,
-  ppoll,
-  prctl,
-  read,
-} from '../sys/libc.ts';
+import { addressOf, CLOCK_REALTIME, clockGettime, PR_SET_TIMERSLACK, prctl, read } from '../sys/libc.ts';
 import { SystemClock } from './clock.ts';
 import { type CommandTarget, execute } from './commands.ts';
 import {
@@ -32,6 +23,7 @@ import {
 import { DataPlane } from './data-plane.ts';
 import { observe } from './histogram.ts';
 import { takeCommands } from './mailbox.ts';
+import { Poller } from './poller.ts';
 import type { Port } from './port.ts';
 
 export type WorkerSettings = {
@@ -40,8 +32,8 @@ export type WorkerSettings = {
   readonly eventfd: number;
 };
 
-/** struct pollfd: int fd, short events, short revents. */
-const POLLFD_WORDS = 2;
+/** What stands for the eventfd among what is ready. */
+const COMMAND = 'command';
 
 /**
  * How long before a deadline the kernel is to wake the thread when it must be met exactly. An idle machine does so 28 µs
@@ -50,21 +42,14 @@ const POLLFD_WORDS = 2;
 const SPIN_NS = 80_000;
 /** Before a deadline devices are looked at no more, for that takes 1.3 µs, and a frame that came several. */
 const LAST_NS = 5_000;
-/** And as much longer for each device that is polled. */
-const PORT_NS = 100;
 
 class DataPlaneWorker implements CommandTarget {
   readonly plane: DataPlane;
   readonly #arena: Arena;
   readonly #worker: number;
   readonly #clock: SystemClock;
-  /** What is polled: entry 0 is the eventfd, entry i + 1 the device of port i. */
-  #pollfds: Int32Array = new Int32Array(64 * POLLFD_WORDS);
-  #pollAddress = 0;
-  readonly #ports: Port[] = [];
-  /** struct timespec for ppoll: 64-bit seconds and nanoseconds. */
-  readonly #timeout: Int32Array = new Int32Array(4);
-  readonly #timeoutAddress: number = addressOf(this.#timeout);
+  readonly #eventfd: number;
+  readonly #poller: Poller<Port | typeof COMMAND> = new Poller();
   readonly #eventfdValue: Int32Array = new Int32Array(2);
   #running = true;
 
@@ -72,9 +57,8 @@ class DataPlaneWorker implements CommandTarget {
     this.#arena = Arena.open(handle);
     this.#worker = worker;
     this.#clock = new SystemClock(timeOfDay());
-    this.#pollfds[0] = eventfd;
-    this.#pollfds[1] = POLLIN;
-    this.#pollAddress = addressOf(this.#pollfds);
+    this.#eventfd = eventfd;
+    this.#poller.add(eventfd, COMMAND);
     this.plane = new DataPlane(this.#arena, worker, this.#clock, (port) => this.#gone(port));
   }
 
@@ -83,15 +67,11 @@ class DataPlaneWorker implements CommandTarget {
   }
 
   watch(port: Port): void {
-    this.#ports.push(port);
-    this.#rebuildPollSet();
+    this.#poller.add(port.device!.fd, port);
   }
 
   unwatch(port: Port): void {
-    const at = this.#ports.indexOf(port);
-    if (at === -1) return;
-    this.#ports.splice(at, 1);
-    this.#rebuildPollSet();
+    this.#poller.remove(port);
   }
 
   /** The event loop does not run, so messages are fetched by hand. */
@@ -122,59 +102,52 @@ class DataPlaneWorker implements CommandTarget {
       if (lagNs >= 0) observe(f64, counters + WORKER_LOOP_LAG, lagNs);
       // First what is due already: it still takes up room that frames which only now arrive may need.
       this.plane.runDue(wokenNs);
-      if (ready <= 0) continue;
-      this.#serve();
+      if (ready > 0) this.#serve(ready);
+    }
+    this.#poller.close();
+  }
+
+  /** Serves what is ready: each device for a bounded time, with what has become due after each; then commands. */
+  #serve(ready: number): void {
+    let isCommanded = false;
+    for (let i = 0; i < ready; i++) {
+      const what = this.#poller.ready(i);
+      if (what === undefined) continue;
+      if (what === COMMAND) {
+        isCommanded = true;
+        continue;
+      }
+      this.plane.receive(what);
       this.plane.runDue(this.#clock.nowNs());
     }
+    // Last: a command may take away what is ready.
+    if (isCommanded) this.#obey();
   }
 
   /** Waits until a device or a command is ready or a deadline has come. Returns the number of ready entries. */
   #wait(nowNs: number): number {
     const { nextDeadlineNs, isPrecise } = this.plane.scheduler;
-    if (!isPrecise) return this.#sleep(nextDeadlineNs - nowNs);
-    const portsNs = PORT_NS * this.#ports.length;
-    const ready = this.#sleep(nextDeadlineNs - nowNs - SPIN_NS - portsNs);
-    return ready > 0 ? ready : this.#spin(nextDeadlineNs, LAST_NS + portsNs);
-  }
-
-  /** Sleeps until something is ready or the time is over; a time below zero is none. */
-  #sleep(waitNs: number): number {
-    let timeout = 0;
-    if (waitNs !== Number.POSITIVE_INFINITY) {
-      const seconds = Math.max(0, Math.floor(waitNs / 1e9));
-      this.#timeout[0] = seconds;
-      this.#timeout[2] = Math.max(0, waitNs - seconds * 1e9);
-      timeout = this.#timeoutAddress;
-    }
-    return ppoll(this.#pollAddress, this.#ports.length + 1, timeout, 0);
+    if (!isPrecise) return this.#poller.wait(nextDeadlineNs - nowNs);
+    const ready = this.#poller.wait(nextDeadlineNs - nowNs - SPIN_NS);
+    return ready > 0 ? ready : this.#spin(nextDeadlineNs);
   }
 
   /** Waits on the clock. What becomes ready meanwhile ends it, except in the last moment. */
-  #spin(deadlineNs: number, lastNs: number): number {
+  #spin(deadlineNs: number): number {
     const startNs = this.#clock.nowNs();
     let nowNs = startNs;
     let ready = 0;
-    while (nowNs < deadlineNs && ready <= 0) {
-      if (deadlineNs - nowNs > lastNs) ready = this.#sleep(0);
+    while (nowNs < deadlineNs && ready === 0) {
+      if (deadlineNs - nowNs > LAST_NS) ready = this.#poller.wait(0);
       nowNs = this.#clock.nowNs();
     }
     this.#arena.f64[this.#arena.workerCounters(this.#worker) + WORKER_SPIN_NS]! += nowNs - startNs;
     return ready;
   }
 
-  #serve(): void {
-    const pollfds = this.#pollfds;
-    for (let i = this.#ports.length - 1; i >= 0; i--) {
-      const entry = (i + 1) * POLLFD_WORDS + 1;
-      // revents: the upper half. Errors count as ready, for the read tells what is wrong.
-      if (pollfds[entry]! >>> 16 !== 0) this.plane.receive(this.#ports[i]!);
-    }
-    if (pollfds[1]! >>> 16 !== 0) this.#obey();
-  }
-
   #obey(): void {
     this.plane.flush();
-    read(this.#pollfds[0]!, addressOf(this.#eventfdValue), 8);
+    read(this.#eventfd, addressOf(this.#eventfdValue), 8);
     const stop = this.#arena.threadWord(FIRST_WORKER + this.#worker, THREAD_STOP);
     if (Atomics.load(this.#arena.i32, stop) !== 0) this.stop();
     takeCommands(this.#arena, this.#worker, (command) => execute(this, command));
@@ -188,20 +161,6 @@ class DataPlaneWorker implements CommandTarget {
     const event = this.#arena.threadWord(FIRST_WORKER + this.#worker, THREAD_EVENT);
     Atomics.add(i32, event, 1);
     Atomics.notify(i32, event);
-  }
-
-  #rebuildPollSet(): void {
-    const needed = (this.#ports.length + 1) * POLLFD_WORDS;
-    if (needed > this.#pollfds.length) {
-      const larger = new Int32Array(2 * needed);
-      larger.set(this.#pollfds);
-      this.#pollfds = larger;
-      this.#pollAddress = addressOf(larger);
-    }
-    this.#ports.forEach((port, i) => {
-      this.#pollfds[(i + 1) * POLLFD_WORDS] = port.device!.fd;
-      this.#pollfds[(i + 1) * POLLFD_WORDS + 1] = POLLIN;
-    });
   }
 }
 

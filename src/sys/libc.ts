@@ -53,6 +53,37 @@ export const ppoll: (fds: number, count: number, timeout: number, signalMask: nu
   'int ppoll(uintptr_t, unsigned long, uintptr_t, uintptr_t)',
 );
 
+/** epoll_create1(2). */
+export const epollCreate: (flags: number) => number = libc.func('int epoll_create1(int)');
+
+/** epoll_ctl(2); `event` is the address of an epoll_event, or 0. */
+export const epollCtl: (epoll: number, operation: number, fd: number, event: number) => number = libc.func(
+  'int epoll_ctl(int, int, int, uintptr_t)',
+);
+
+/** epoll_wait(2) into `count` epoll_event records at the address `events`; `timeout` in milliseconds. */
+export const epollWait: (epoll: number, events: number, count: number, timeout: number) => number = libc.func(
+  'int epoll_wait(int, uintptr_t, int, int)',
+);
+
+/** The C library's syscall(2), for calls that it does not name everywhere. */
+const epollPwait2Call: (
+  number: number,
+  epoll: number,
+  events: number,
+  count: number,
+  timeout: number,
+  signalMask: number,
+  maskBytes: number,
+) => number = libc.func('long syscall(long, int, uintptr_t, int, uintptr_t, uintptr_t, size_t)');
+/** The same on all architectures. glibc has it since 2.35, musl not yet. */
+const SYS_epoll_pwait2 = 441;
+
+/** epoll_pwait2(2) like epoll_wait(2), but `timeout` is the address of a timespec, or 0 to wait for ever. */
+export function epollPwait2(epoll: number, events: number, count: number, timeout: number): number {
+  return epollPwait2Call(SYS_epoll_pwait2, epoll, events, count, timeout, 0, 0);
+}
+
 /** open(2). */
 export const open: (path: string, flags: number) => number = libc.func('int open(const char *, int)');
 
@@ -168,6 +199,10 @@ export const SO_PEERCRED = 17;
 export const SO_PEERGROUPS = 59;
 export const CLOCK_REALTIME = 0;
 export const MADV_DONTNEED = 4;
+export const EPOLL_CLOEXEC = 0o2000000;
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_DEL = 2;
+export const EPOLLIN = 1;
 export const POLLIN = 1;
 export const POLLERR = 8;
 export const POLLHUP = 16;

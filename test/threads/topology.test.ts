@@ -1,4 +1,5 @@
 /** Interfaces, links and devices that come and go under fire, with real workers. */
+import { closeSync, openSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { CONTROL_OWNER } from '../../src/bpf/types.ts';
@@ -105,6 +106,20 @@ describe('an interface of a running lab', () => {
     a.send(numberedFrame(3));
     await expect.poll(() => next.receive()).toEqual(numberedFrame(3));
     expect(down).toEqual(['b:eth0']);
+  });
+
+  it('refuses a file that cannot be waited for, and can be connected to another', async () => {
+    const emulator = await pair();
+    const file = openSync(import.meta.filename, 'r');
+    cleanUp.push(() => closeSync(file));
+    const refused = emulator.connect('a:eth0', { fd: file, linkType: 1 });
+    await expect(refused).rejects.toThrow(`epoll_ctl file ${file}: EPERM`);
+    expect(emulator.interface('a:eth0')!.up).toBe(false);
+    const [a, b] = [device(), device()];
+    await emulator.connect('a:eth0', a.port);
+    await emulator.connect('b:eth0', b.port);
+    a.send(numberedFrame(4));
+    await expect.poll(() => b.receive()).toEqual(numberedFrame(4));
   });
 
   it('is gone for good when the device was the lab’s own', async () => {
