@@ -8,5 +8,5 @@ import { labSchema } from './schema.ts';
 
 /** What a lab file may say, as JSON Schema (draft 2020-12). */
 export function labJsonSchema(): Record<string, unknown> {
-  return { title: 'taplab lab file', ...z.toJSONSchema(labSchema, { io: 'input' }) };
+  return { title: 'taplab lab file', ...z.toJSONSchema(labSchema, { io: 'input', reused: 'ref' }) };
 }
