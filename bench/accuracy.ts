@@ -7,7 +7,7 @@
 import { cpus, loadavg } from 'node:os';
 import { type ChanceResult, formatChance, measureChance } from './accuracy/chance.ts';
 import { type DelayResult, formatDelay, type JitterResult, measureDelay } from './accuracy/delay.ts';
-import { type EmulatedLink, emulators } from './accuracy/emulators.ts';
+import { type EmulatedLink, emulators, PRECISE } from './accuracy/emulators.ts';
 import { formatRate, measureRate, type RateResult } from './accuracy/rate.ts';
 import type { Field } from './accuracy/turns.ts';
 import { compileC, Ground, isInstalled } from './net/ground.ts';
@@ -51,6 +51,8 @@ export async function benchAccuracy(options: AccuracyOptions): Promise<AccuracyR
     }
     const field: Field = { ...options, links, program: probe.path };
     const { delay, jitter } = await measureDelay(field);
+    // It is about moments only.
+    links.delete(PRECISE);
     const rate = await measureRate(field);
     const chance = await measureChance(field);
     const machine = { node: process.version, rounds: options.rounds, loadAverage, processors: cpus().length };

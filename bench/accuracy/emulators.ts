@@ -9,11 +9,12 @@ import {
 } from '../net/contenders.ts';
 import { ADDRESS, type Ground, isInstalled, type Pair } from '../net/ground.ts';
 
-/** One impairment in each emulator's words. */
-export type Setting = { readonly taplab: string; readonly wirefilter: readonly string[] };
+/** One impairment in each emulator's words; without wirefilter's it is not one for it. */
+export type Setting = { readonly taplab: string; readonly wirefilter?: readonly string[] };
 export const CLEAR: Setting = { taplab: '', wirefilter: [] };
 
 export type EmulatedLink = Carrier & {
+  can(setting: Setting): boolean;
   /** Has the setting take the place of the one before, in both directions; a frame has gone there and back since. */
   set(setting: Setting): Promise<void>;
 };
@@ -25,8 +26,9 @@ export type Emulator = {
   start(pair: Pair): Promise<EmulatedLink>;
 };
 
-/** Carries frames and impairs nothing: the floor. */
-export const FLOOR = 'C forwarder, offload';
+export const PRECISE = 'taplab, precision high';
+/** Carries frames and impairs nothing. */
+const FLOOR = 'C forwarder, offload';
 
 /** Most bytes that may wait for TCP, so that its windows hold what is under way at 10 Gbit/s for 50 ms. */
 const TCP_BYTES = 67_108_864;
@@ -37,6 +39,7 @@ export function emulators(ground: Ground): Emulator[] {
   const floor = contenders(ground).find(({ name }) => name === FLOOR)!;
   return [
     { name: 'taplab', start: async (pair) => taplabLink(await startTaplab(pair)) },
+    { name: PRECISE, start: async (pair) => taplabLink(await startTaplab(pair), ' precision high') },
     {
       name: 'vde_switch + wirefilter',
       ...(hasWirefilter ? {} : { missing: 'vde_switch and wirefilter (Debian: vde2)' }),
@@ -46,21 +49,26 @@ export function emulators(ground: Ground): Emulator[] {
       ...floor,
       start: async (pair) => {
         const carrier = await floor.start(pair);
-        return prepared({ ...carrier, set: () => reach(carrier) });
+        return prepared({
+          ...carrier,
+          can: ({ taplab }) => taplab === CLEAR.taplab,
+          set: () => reach(carrier),
+        });
       },
     },
   ];
 }
 
-function taplabLink(carrier: Carrier & { readonly socket: string }): Promise<EmulatedLink> {
+function taplabLink(carrier: Carrier & { readonly socket: string }, always = ''): Promise<EmulatedLink> {
   const set = async ({ taplab }: Setting): Promise<void> => {
     const client = new ControlClient(carrier.socket);
     await client.changeLink('wan', { impair: 'clear' });
-    if (taplab !== '') await client.changeLink('wan', { impair: taplab });
+    const impair = `${taplab}${always}`.trim();
+    if (impair !== '') await client.changeLink('wan', { impair });
     client.close();
     await reach(carrier);
   };
-  return prepared({ ...carrier, set });
+  return prepared({ ...carrier, can: () => true, set });
 }
 
 /** wirefilter starts anew with each setting, between switches that stay. */
@@ -74,7 +82,7 @@ async function startWirefilter(pair: Pair): Promise<EmulatedLink> {
     filter = await connectSwitches(ground, sockets, wirefilter);
     await reach(carrier);
   };
-  return prepared({ ...carrier, set });
+  return prepared({ ...carrier, can: ({ wirefilter }) => wirefilter !== undefined, set });
 }
 
 /** Waits until a frame has gone there and back. */

@@ -1,6 +1,6 @@
 /** Every link in every setting, in turns, so that what else the machine does falls on all of them alike. */
 import { takeTurns } from '../bpf/turns.ts';
-import { CLEAR, type EmulatedLink, FLOOR, type Setting } from './emulators.ts';
+import type { EmulatedLink, Setting } from './emulators.ts';
 
 export type Field = {
   /** The links that are up, by the names of their emulators. */
@@ -16,7 +16,7 @@ export type Field = {
 /** What was measured on one link in one setting, a sample for each round. */
 export type Samples<S, T> = { readonly name: string; readonly setting: S; readonly samples: readonly T[] };
 
-/** Measures all links in all settings; the floor knows none but to be clear. */
+/** Measures all links in all settings that they can. */
 export async function measureInTurns<S extends Setting, T>(
   { links, rounds, onProgress }: Field,
   what: string,
@@ -24,9 +24,7 @@ export async function measureInTurns<S extends Setting, T>(
   measure: (link: EmulatedLink, setting: S) => Promise<T>,
 ): Promise<Samples<S, T>[]> {
   const pairs = settings.flatMap((setting) =>
-    [...links]
-      .filter(([name]) => name !== FLOOR || setting.taplab === CLEAR.taplab)
-      .map(([name, link]) => ({ name, link, setting })),
+    [...links].filter(([, link]) => link.can(setting)).map(([name, link]) => ({ name, link, setting })),
   );
   const turns = pairs.map(({ name, link, setting }) => async () => {
     onProgress?.(`${what}: ${setting.taplab || 'clear'}: ${name}`);
