@@ -66,8 +66,8 @@ export class MadeNodes {
   }
 
   /** See lab/configure.ts. */
-  configure(node: LabNode, was: LabNode | undefined): Promise<void> {
-    return this.#nodes.configureNode(node, was);
+  configure(node: LabNode, was: LabNode | undefined): void {
+    this.#nodes.configureNode(node, was);
   }
 
   /** Makes the namespace of another node. Throws NodeError. */

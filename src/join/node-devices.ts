@@ -32,7 +32,7 @@ export class NodeDevices {
       for (const { device, kind, offload } of node.interfaces) {
         fds.set(device, await createWhenFree(device, kind === 'tun' ? 'tun' : 'tap', offload !== false));
       }
-      await configureNode(node);
+      configureNode(node);
     } catch (error) {
       devices.close();
       throw error;

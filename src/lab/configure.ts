@@ -1,12 +1,13 @@
 /**
  * What the lab file says of a node, carried out where the node is: settings under net, loopback up, then for every
- * interface hardware address, MTU, addresses and up, then routes. With ip(8), in a namespace of the lab or in this
- * process's own.
+ * interface hardware address, MTU, addresses and up, then routes. In a namespace of the lab or in this process's own,
+ * by rtnetlink: a process of ip(8) for each node would take most of the time in which a large lab comes up.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { inNamespace, type NamespaceRef } from '../device/in-namespace.ts';
-import { runTool, ToolError } from '../sys/tool.ts';
-import type { LabNode } from './model.ts';
+import { NetlinkError, RouteSocket } from '../sys/netlink.ts';
+import type { LabInterface, LabNode } from './model.ts';
+import { addAddress, addRoute, type LinkChange, removeRoute, setLink } from './route-requests.ts';
 
 /** A node could not be set up: which step failed, why, and what to do. */
 export class NodeError extends Error {
@@ -20,65 +21,84 @@ export class NodeError extends Error {
 }
 
 /**
- * Configures a node, in the namespace that ip(8) knows by that name, or in this process's own. The devices must have
- * been opened. Throws NodeError with ip's own words.
+ * Configures a node, in the given namespace or in that of this process. The devices must have been opened. Throws
+ * NodeError with the command of ip(8) that does the same, and the kernel's own words.
  *
  * @param was what of it is configured already: its interfaces are not touched, and its routes are replaced
  */
-export async function configureNode(node: LabNode, namespace?: NamespaceRef, was?: LabNode): Promise<void> {
-  if (namespace === undefined) applySysctls(node, node.sysctls ?? {});
-  else inNamespace(namespace, () => applySysctls(node, { ...(was ? {} : HOST_SYSCTLS), ...node.sysctls }));
-  const where = namespace === undefined ? [] : ['-n', namespace.name];
-  const commands = configurationOf(node, was);
-  await removeRoutes(where, node, was);
-  if (commands.length === 0) return;
+export function configureNode(node: LabNode, namespace?: NamespaceRef, was?: LabNode): void {
+  const open = (): RouteSocket => {
+    applySysctls(node, { ...(namespace === undefined || was ? {} : HOST_SYSCTLS), ...node.sysctls });
+    return RouteSocket.open();
+  };
+  const socket = namespace === undefined ? open() : inNamespace(namespace, open);
   try {
-    await runTool('ip', [...where, '-batch', '-'], {
-      attempt: `configure node ${node.name}`,
-      input: `${commands.join('\n')}\n`,
-    });
+    for (const step of stepsOf(node, was)) carryOut(step, socket, node.name);
+  } finally {
+    socket.close();
+  }
+}
+
+/** What to ask of the kernel, and the command of ip(8) that asks the same. */
+type Step = {
+  readonly command: string;
+  readonly request: (socket: RouteSocket) => void;
+  /** What is not there need not be removed. */
+  readonly mayFail?: true;
+};
+
+function carryOut({ command, request, mayFail }: Step, socket: RouteSocket, node: string): void {
+  try {
+    request(socket);
   } catch (error) {
-    if (!(error instanceof ToolError)) throw error;
-    const line = /Command failed -:(\d+)/.exec(error.stderr)?.[1];
-    const command = line === undefined ? undefined : commands[Number(line) - 1];
-    const said = error.stderr.replace(/\s*Command failed -:\d+\s*/, '').trim();
-    const what = command === undefined ? error.message : `\`ip ${command}\`: ${said}`;
-    throw new NodeError(`configure node ${node.name}: ${what}`, node.name, error);
+    if (!(error instanceof NetlinkError)) throw error;
+    if (mayFail) return;
+    const advice = error.code === 'EPERM' ? '; run as root or with CAP_NET_ADMIN' : '';
+    throw new NodeError(`configure node ${node}: \`ip ${command}\`: ${error.message}${advice}`, node, error);
   }
 }
 
-/** Removes the routes that are no more. Those through an interface that is gone have gone with it. */
-async function removeRoutes(
-  where: readonly string[],
-  node: LabNode,
-  was: LabNode | undefined,
-): Promise<void> {
+function stepsOf(node: LabNode, was?: LabNode): Step[] {
+  const steps = removalsOf(node, was);
+  if (!was) steps.push({ command: 'link set dev lo up', request: (socket) => setLink(socket, 'lo', UP) });
+  for (const each of node.interfaces) {
+    if (!was?.interfaces.some(({ name }) => name === each.name)) steps.push(...interfaceSteps(each));
+  }
+  for (const route of node.routes) {
+    steps.push({
+      command: `route ${was ? 'replace' : 'add'} ${route.to} via ${route.via}`,
+      request: (socket) => addRoute(socket, route, was !== undefined),
+    });
+  }
+  return steps;
+}
+
+/** Of the routes that are no more. Those through an interface that is gone have gone with it. */
+function removalsOf(node: LabNode, was: LabNode | undefined): Step[] {
   const gone = (was?.routes ?? []).filter(({ to }) => !node.routes.some((route) => route.to === to));
-  if (gone.length === 0) return;
-  const input = gone.map(({ to, via }) => `route del ${to} via ${via}\n`).join('');
-  await runTool('ip', [...where, '-force', '-batch', '-'], { attempt: 'remove routes', input }).catch(
-    (error: unknown) => {
-      if (!(error instanceof ToolError)) throw error;
-    },
-  );
+  return gone.map((route) => ({
+    command: `route del ${route.to} via ${route.via}`,
+    request: (socket) => removeRoute(socket, route),
+    mayFail: true,
+  }));
 }
 
-/** The lines for `ip -batch` that configure a node. */
-function configurationOf(node: LabNode, was?: LabNode): string[] {
-  const commands = was ? [] : ['link set dev lo up'];
-  for (const { device, kind, mac, mtu, addresses, name } of node.interfaces) {
-    if (was?.interfaces.some((each) => each.name === name)) continue;
-    const address = kind === 'tun' ? '' : `address ${mac} `;
-    commands.push(`link set dev ${device} ${address}mtu ${mtu}`);
-    for (const each of addresses) {
-      // Without nodad an IPv6 address cannot be used for the first seconds.
-      commands.push(`address add ${each} dev ${device}${each.includes(':') ? ' nodad' : ''}`);
-    }
-    commands.push(`link set dev ${device} up`);
-  }
-  for (const { to, via } of node.routes) commands.push(`route ${was ? 'replace' : 'add'} ${to} via ${via}`);
-  return commands;
+function interfaceSteps({ device, kind, mac, mtu, addresses }: LabInterface): Step[] {
+  const isTun = kind === 'tun';
+  return [
+    {
+      command: `link set dev ${device} ${isTun ? '' : `address ${mac} `}mtu ${mtu}`,
+      request: (socket) => setLink(socket, device, isTun ? { mtu } : { mac, mtu }),
+    },
+    ...addresses.map((address) => ({
+      command: `address add ${address} dev ${device}${address.includes(':') ? ' nodad' : ''}`,
+      request: (socket: RouteSocket) => addAddress(socket, device, address),
+    })),
+    { command: `link set dev ${device} up`, request: (socket) => setLink(socket, device, UP) },
+  ];
 }
+
+const UP: LinkChange = { up: true };
 
 /** Sets what is under /proc/sys in the calling thread's network namespace. */
 function applySysctls(node: LabNode, settings: Readonly<Record<string, string>>): void {

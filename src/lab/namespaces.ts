@@ -1,11 +1,12 @@
 /**
- * The nodes of a lab: one network namespace each, `taplab-LAB-NODE`, made and configured with ip(8).
+ * The nodes of a lab: one network namespace each, `taplab-LAB-NODE`, made with ip(8).
  *
  * create() makes all namespaces or none. Then the caller opens the devices inside them, and configure() gives them
  * addresses, brings them up and sets routes. remove() takes everything down, whatever state it is in.
  */
 import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, openSync, readlinkSync, statSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { runTool, ToolError } from '../sys/tool.ts';
 import { configureNode, NodeError } from './configure.ts';
 import { type Lab, type LabNode, nodesToMake } from './model.ts';
@@ -80,16 +81,22 @@ export class Nodes {
 
   /**
    * Settings under net, loopback up, then for every interface hardware address, MTU, addresses and up, then routes, of
-   * the nodes it was created with. The devices must have been opened. Throws NodeError with ip's own words.
+   * the nodes it was created with. The devices must have been opened. Throws NodeError with the kernel's own words.
+   *
+   * @param onNode told after each node how many are configured; may throw to go no further
    */
-  async configure(): Promise<void> {
-    const results = await Promise.allSettled(nodesToMake(this.#lab).map((node) => this.configureNode(node)));
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  async configure(onNode: (configured: number) => void = () => {}): Promise<void> {
+    for (const [i, node] of nodesToMake(this.#lab).entries()) {
+      this.configureNode(node);
+      onNode(i + 1);
+      // A signal may have come.
+      await setImmediate();
+    }
   }
 
   /** The same of one node, of which something may be configured already; see configureNode(). */
-  configureNode(node: LabNode, was?: LabNode): Promise<void> {
-    return configureNode(node, this.namespace(node.name), was);
+  configureNode(node: LabNode, was?: LabNode): void {
+    configureNode(node, this.namespace(node.name), was);
   }
 
   /** Ends whatever runs inside the nodes, or inside one; see endProcesses(). */

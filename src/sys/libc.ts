@@ -127,6 +127,20 @@ export const getsockopt: (
   length: Int32Array,
 ) => number = libc.func('int getsockopt(int, int, int, void *, void *)');
 
+/** setsockopt(2). */
+export const setsockopt: (
+  fd: number,
+  level: number,
+  option: number,
+  value: BufferLike,
+  length: number,
+) => number = libc.func('int setsockopt(int, int, int, void *, unsigned int)');
+
+/** inet_pton(3): the bytes of an address in network order, into `bytes`; 1 when it was one. */
+export const inetPton: (family: number, text: string, bytes: BufferLike) => number = libc.func(
+  'int inet_pton(int, const char *, void *)',
+);
+
 /** setxattr(2). */
 export const setxattr: (
   path: string,

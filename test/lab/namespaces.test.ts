@@ -105,7 +105,7 @@ describe.skipIf(isMissing('namespaces', 'tun'))('Nodes', () => {
     expect(OWN.map(namespaceExists)).toEqual([false, true]);
   });
 
-  test('a step of configure that fails is told in the words of ip, with the command', async () => {
+  test('a step of configure that fails is told with the command', async () => {
     // No device was opened, so there is none to configure.
     const nodes = await Nodes.create(TWO_NODES);
     const message = /configure node b: `ip link set dev tun0 mtu 1300`: .*tun0/;
