@@ -43,6 +43,7 @@ export type {
   LinkStatus,
 } from './daemon/contract.ts';
 export { Emulator, type EmulatorOptions, type OpenPort } from './daemon/emulator.ts';
+export type { Recording, RecordingResult } from './daemon/recording.ts';
 export type { MemoryDevice } from './device/memory.ts';
 export type {
   Lab as LabDefinition,

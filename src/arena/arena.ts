@@ -18,6 +18,7 @@
  *   matches      one area per worker: what its compiled filters found in the frame at hand (bpf/compiled.ts)
  *   frames       one pool of frame slots per worker (engine/frame-pool.ts)
  *   superFrames  one pool of super-frames per worker (engine/super-frames.ts)
+ *   decisions    one ring per worker: what its links decided, while that is recorded (decisions/ring.ts)
  *   heap         programs and capture buffers; the control thread allocates (arena/heap.ts)
  *
  * Each section's records say who writes and who reads them, and under which lock.
@@ -36,6 +37,8 @@ export type Capacity = {
   /** Bytes of one frame slot, a multiple of 64. */
   readonly slotBytes: number;
   readonly superFramesPerWorker: number;
+  /** None unless said; a power of two. */
+  readonly decisionsPerWorker?: number;
   readonly heapBytes: number;
 };
 
@@ -50,6 +53,8 @@ export const DELAY_ERROR_BYTES = 192;
 export const WORKER_BYTES = 256;
 export const SWITCH_BYTES = 64;
 export const MAC_TABLE_BYTES = 131_072;
+export const DECISION_BYTES = 40;
+const DECISION_RING_HEAD = 64;
 
 /** What a thread needs to find its way in an arena that another thread made; goes through structured clone. */
 export type ArenaHandle = { readonly memory: WebAssembly.Memory; readonly capacity: Capacity };
@@ -93,6 +98,7 @@ export class Arena {
   readonly matches: number;
   readonly frames: number;
   readonly superFrames: number;
+  readonly decisions: number;
   readonly heap: number;
 
   private constructor(capacity: Capacity, memory?: WebAssembly.Memory) {
@@ -116,6 +122,7 @@ export class Arena {
     this.matches = section(capacity.workers * capacity.descriptors * MATCH_BYTES);
     this.frames = section(capacity.workers * capacity.slotsPerWorker * capacity.slotBytes);
     this.superFrames = section(capacity.workers * capacity.superFramesPerWorker * SUPER_FRAME_BYTES);
+    this.decisions = section(capacity.workers * this.#decisionRingBytes);
     this.heap = section(capacity.heapBytes);
     const pages = Math.ceil(at / PAGE);
     // Offsets are kept in int32 fields.
@@ -134,6 +141,20 @@ export class Arena {
   /** The same arena, seen from another thread. */
   static open(handle: ArenaHandle): Arena {
     return new Arena(handle.capacity, handle.memory);
+  }
+
+  /** Room for decisions of each worker. */
+  get decisionsPerWorker(): number {
+    return this.capacity.decisionsPerWorker ?? 0;
+  }
+
+  /** Byte offset of a worker's ring of decisions. */
+  decisionRing(worker: number): number {
+    return this.decisions + worker * this.#decisionRingBytes;
+  }
+
+  get #decisionRingBytes(): number {
+    return DECISION_RING_HEAD + this.decisionsPerWorker * DECISION_BYTES;
   }
 
   get handle(): ArenaHandle {

@@ -30,6 +30,8 @@ export type DaemonOptions = {
   readonly ephemeral?: boolean;
   /** Overrides the lab file's number of data-plane threads. */
   readonly workers?: number;
+  /** File of the decision log, if one is to be written. */
+  readonly record?: string;
   readonly logLevel: string;
   /** Aborted when the lab shall go down, with the reason. */
   readonly stop?: AbortSignal;
@@ -75,6 +77,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
       {
         socket: options.socket,
         log,
+        ...(options.record !== undefined && { record: options.record }),
         onFailure: (error) => stop.fail(error),
         onInterfaceDown: (name) => joins?.interfaceDown(name),
       },

@@ -11,6 +11,7 @@ import { DescriptorTable } from '../bpf/descriptor-table.ts';
 import { FilterFuser } from '../bpf/fuser.ts';
 import { type AttachOptions, BpfError } from '../bpf/types.ts';
 import type { Outlet, SendOptions } from '../bpf/writer.ts';
+import type { OutputFile } from '../capture/output-file.ts';
 import { LINKTYPE_ETHERNET } from '../device/link-type.ts';
 import type { MemoryDevice } from '../device/memory.ts';
 import { RECEIVE_BYTES, RECEIVE_FRAMES, TRANSMIT_BYTES, TRANSMIT_FRAMES } from '../engine/counters.ts';
@@ -18,20 +19,21 @@ import type { PlaneHost } from '../engine/host.ts';
 import { InlineHost } from '../engine/inline.ts';
 import { ThreadHost } from '../engine/threads.ts';
 import type { Lab, LabInterface, LabLink } from '../lab/model.ts';
-import type { Observe } from '../link/observer.ts';
 import { addressOf, MADV_DONTNEED, madvise } from '../sys/libc.ts';
-import type {
-  AddressStatus,
-  ChangedLink,
-  EmulatorControl,
-  InterfaceStatus,
-  LinkChange,
-  LinkStatus,
-  NamedLinkChange,
-  SwitchStatus,
-  WorkerStatus,
+import {
+  type AddressStatus,
+  type ChangedLink,
+  type EmulatorControl,
+  type InterfaceStatus,
+  LabChangeError,
+  type LinkChange,
+  type LinkStatus,
+  type NamedLinkChange,
+  type SwitchStatus,
+  type WorkerStatus,
 } from './contract.ts';
 import { capacityOf, largestMtu } from './layout.ts';
+import { Recording } from './recording.ts';
 import { macBytes, type RegisteredInterface } from './registry.ts';
 import { type OpenPort, Topology, type TopologyEvents } from './topology.ts';
 import { workerStatus } from './workers.ts';
@@ -41,8 +43,6 @@ export type { OpenPort };
 export type EmulatorOptions = TopologyEvents & {
   /** Devices by interface name; an interface without one is down until connect(). Ignored for a virtual lab. */
   readonly ports?: ReadonlyMap<string, OpenPort>;
-  /** Is told what every link of a virtual lab decides. */
-  readonly observe?: Observe;
   /** A data plane failed; the lab cannot go on. */
   readonly onFailure?: (error: Error) => void;
 };
@@ -57,6 +57,7 @@ export class Emulator implements EmulatorControl {
   readonly #fuser: FilterFuser;
   readonly #host: PlaneHost;
   readonly #inline: InlineHost | undefined;
+  #recording: Recording | undefined;
   #stopping: Promise<void> | undefined;
 
   private constructor(lab: Lab, options: EmulatorOptions) {
@@ -72,7 +73,7 @@ export class Emulator implements EmulatorControl {
       (interfaceIndex) => this.#descriptors.on(interfaceIndex),
       (compiled) => this.#host.install(compiled),
     );
-    this.#inline = lab.virtual ? new InlineHost(this.#arena, options.observe) : undefined;
+    this.#inline = lab.virtual ? new InlineHost(this.#arena) : undefined;
     this.#host =
       this.#inline ??
       new ThreadHost(this.#arena, {
@@ -87,6 +88,7 @@ export class Emulator implements EmulatorControl {
     const inline = this.#inline;
     const uptimeNs = inline && ((): number => inline.nowNs());
     this.#topology = new Topology(this.#arena, lab, this.#host, detachAll, options, uptimeNs);
+    this.#topology.onDirectionEnd = (direction) => this.#recording?.forget(direction);
   }
 
   /** Starts a lab on devices that are ready. Throws when a data plane cannot be started; nothing is left running. */
@@ -175,6 +177,27 @@ export class Emulator implements EmulatorControl {
     return this.#topology.removeLink(name);
   }
 
+  /**
+   * Records what all links decide, until stop(), which completes the file: after that of the emulator, if all is to be
+   * in it. Throws LabChangeError: EBUSY (it is being done already), ENETDOWN.
+   * @param onError the file cannot be written; the recording has ended
+   */
+  async record(file: OutputFile, onError?: (error: Error) => void): Promise<Recording> {
+    if (this.#recording?.ended === false) {
+      throw new LabChangeError('EBUSY', `decisions of lab ${this.lab.name} are being recorded already`);
+    }
+    const recording = new Recording(this.#inline ? undefined : this.#arena, {
+      file,
+      pathOf: (direction) => this.#topology.links.pathOf(direction),
+      tell: (on) => this.#topology.record(on),
+      onError,
+    });
+    this.#recording = recording;
+    if (this.#inline) this.#inline.decisions = recording;
+    await recording.start();
+    return recording;
+  }
+
   async attach(interfaceName: string, options: AttachOptions): Promise<Descriptor> {
     const entry = this.#topology.registry.get(interfaceName);
     if (!entry) throw new BpfError('ENXIO', `there is no interface ${interfaceName}`);
@@ -208,7 +231,10 @@ export class Emulator implements EmulatorControl {
   /** Lets virtual time pass up to `untilNs`, or until nothing more happens. Waits for descriptors that are being read. */
   async run(untilNs?: number): Promise<void> {
     if (!this.#inline) throw new Error(`lab ${this.lab.name} runs in real time`);
-    await this.#inline.run(untilNs, () => this.#descriptors.list().some((each) => each.backlogged));
+    await this.#inline.run(
+      untilNs,
+      () => this.#recording?.behind === true || this.#descriptors.list().some((each) => each.backlogged),
+    );
   }
 
   /** Stops all traffic. Descriptors can be read to the end. Idempotent. */

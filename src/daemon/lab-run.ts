@@ -7,6 +7,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Descriptor } from '../bpf/descriptor.ts';
 import { Captures } from '../capture/captures.ts';
+import { OutputFile } from '../capture/output-file.ts';
 import { resolveFilter } from '../control/filter.ts';
 import { playCapture, recordCapture } from '../device/pcap.ts';
 import { type Claim, claimLab } from '../lab/claim.ts';
@@ -17,6 +18,7 @@ import { play } from '../timeline/play.ts';
 import { CONTROL_OWNER, DEFAULT_BUFFER_BYTES, DEFAULT_READ_TIMEOUT_MS } from './contract.ts';
 import { Emulator, type OpenPort } from './emulator.ts';
 import { MadeNodes } from './made-nodes.ts';
+import type { Recording } from './recording.ts';
 import { planReload } from './reload.ts';
 import { carryOut } from './reload-steps.ts';
 
@@ -34,6 +36,8 @@ export type LabRunOptions = {
    */
   readonly socket?: string;
   readonly log: RunLog;
+  /** File of the decision log (docs/replay.md), from before the first frame to the last. */
+  readonly record?: string;
   /** A data plane died; the caller should take the lab down. */
   readonly onFailure: (error: Error) => void;
   /** The device that a node had brought is gone; the interface waits for another. */
@@ -229,12 +233,26 @@ export class LabRun {
     };
     const emulator = await Emulator.start(this.lab, { onFailure, onInterfaceGone, onInterfaceDown, ports });
     this.emulator = emulator;
+    let recording: Recording | undefined;
     this.#onDown('stop the emulator', async () => {
       // In this order nothing captured is lost: no more frames, readers read to the end, files are completed.
       await emulator.stop();
+      if (recording) await this.#completeRecording(recording);
       const complete = Promise.all([this.captures.filesClosed(), this.#options.onStopped?.()]);
       await complete.finally(() => emulator.close());
     });
+    if (this.#options.record === undefined) return;
+    const file = await OutputFile.create(this.#options.record);
+    recording = await emulator.record(file, (error) => {
+      log.error({ err: error }, 'the decision log has ended; the lab goes on');
+    });
+  }
+
+  async #completeRecording(recording: Recording): Promise<void> {
+    const { file, decisions, lost } = await recording.stop();
+    const said = { file, decisions, lost };
+    if (lost === 0) this.#options.log.info(said, 'decision log completed');
+    else this.#options.log.warn(said, `decision log completed: ${lost} decisions are not in it`);
   }
 
   async #attachDescriptors(): Promise<void> {

@@ -62,6 +62,8 @@ export class LinkTable {
   readonly #links: Map<string, Link> = new Map();
   /** By the interface it leads to, whose other end reads. */
   readonly #towards: Map<string, Direction> = new Map();
+  /** By number: the path of the direction that has it, or had it last. */
+  readonly #paths: string[] = [];
   /** Numbers of directions, the next to be used last. */
   readonly #free: number[];
 
@@ -101,6 +103,7 @@ export class LinkTable {
       clearHistogram(this.#arena.f64, at);
       const delayError = (): Histogram => readHistogram(this.#arena.f64, at);
       const path = `${name}/${side}`;
+      this.#paths[index] = path;
       const { reader, linkType } = interfaceOf(from);
       return {
         index,
@@ -122,7 +125,9 @@ export class LinkTable {
   }
 
   /** Takes a link out of the table, and returns what its workers must be told, and what to call then. */
-  remove(name: string): { commands: Told[]; released: () => LinkStatus } | undefined {
+  remove(
+    name: string,
+  ): { commands: Told[]; directions: readonly number[]; released: () => LinkStatus } | undefined {
     const link = this.#links.get(name);
     if (!link) return undefined;
     this.#links.delete(name);
@@ -133,6 +138,7 @@ export class LinkTable {
         worker,
         command: { do: 'remove-link', direction: index },
       })),
+      directions: directions.map(({ index }) => index),
       released: () => {
         for (const { index, counters } of directions) {
           counters[QUEUE_BYTES] = 0;
@@ -142,6 +148,11 @@ export class LinkTable {
         return linkStatus(link);
       },
     };
+  }
+
+  /** Names a direction, as `wan/forward`. */
+  pathOf(direction: number): string {
+    return this.#paths[direction]!;
   }
 
   list(): LinkStatus[] {

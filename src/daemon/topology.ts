@@ -49,6 +49,8 @@ export class Topology {
   readonly registry: Registry;
   readonly links: LinkTable;
   readonly switches: SwitchTable;
+  /** Is told the number of each direction that ends, before it is another's. */
+  onDirectionEnd: (direction: number) => void = () => {};
   readonly #arena: Arena;
   readonly #lab: Lab;
   readonly #host: PlaneHost;
@@ -149,6 +151,11 @@ export class Topology {
    */
   removeLink(name: string): Promise<LinkStatus> {
     return this.#inTurn(() => this.#removeLink(name));
+  }
+
+  /** Has all workers record what links decide, or not any more. Throws when one cannot. */
+  record(on: boolean): Promise<void> {
+    return this.#inTurn(() => this.#tell(() => [{ do: 'record', on }]));
   }
 
   /** See EmulatorControl. */
@@ -292,6 +299,7 @@ export class Topology {
     const removal = this.links.remove(name);
     if (!removal) throw new LabChangeError('ENXIO', `there is no link ${name}`);
     await this.#settled((worker) => commandsOf(removal.commands, worker));
+    for (const direction of removal.directions) this.onDirectionEnd(direction);
     return removal.released();
   }
 

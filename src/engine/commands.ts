@@ -2,6 +2,7 @@
  * What the control thread may tell a data plane to do, and how the data plane does it. Commands are plain data: they
  * reach a worker as JSON in its mailbox, and an inline plane directly.
  */
+import type { DecisionSink } from '../decisions/decision.ts';
 import type { Device } from '../device/device.ts';
 import type { LinkSettings } from '../link/settings.ts';
 import type { SwitchSettings } from '../switch/settings.ts';
@@ -68,6 +69,8 @@ export type Command =
   | { readonly do: 'inject'; readonly index: number; readonly base64: string }
   /** Take over the compiled filters that were posted to the worker (they are no JSON). */
   | { readonly do: 'install' }
+  /** Record what links decide, or do not any more. */
+  | { readonly do: 'record'; readonly on: boolean }
   | { readonly do: 'stop' };
 
 /** What carries out commands: a data plane, and what drives it. */
@@ -81,6 +84,8 @@ export interface CommandTarget {
   unwatch(port: Port): void;
   /** Takes over compiled filters that were posted. */
   takePosted(): void;
+  /** Where decisions are to go. */
+  decisionSink(): DecisionSink | undefined;
   stop(): void;
 }
 
@@ -129,6 +134,9 @@ export function execute(target: CommandTarget, command: Command): void {
       break;
     case 'install':
       target.takePosted();
+      break;
+    case 'record':
+      plane.record(command.on ? target.decisionSink() : undefined);
       break;
     case 'stop':
       target.stop();

@@ -11,9 +11,10 @@ import type { Arena } from '../arena/arena.ts';
 import type { Stamp } from '../bpf/buffers.ts';
 import type { CompiledModule } from '../bpf/compiled.ts';
 import { DIRECTION_IN } from '../bpf/record.ts';
+import type { DecisionSink } from '../decisions/decision.ts';
+import { FrameLog } from '../decisions/frame-log.ts';
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../device/link-type.ts';
 import { LinkDirection } from '../link/direction.ts';
-import type { Observe } from '../link/observer.ts';
 import { createRandom } from '../link/random.ts';
 import type { DropReason, LinkSettings } from '../link/settings.ts';
 import { CLOCK_START_NS } from '../switch/counters.ts';
@@ -56,18 +57,15 @@ export class DataPlane {
   readonly #ports: Map<number, Port> = new Map();
   readonly #directions: Map<number, Direction> = new Map();
   readonly #onGone: (port: Port) => void;
-  readonly #observe: Observe | undefined;
+  /** While decisions are recorded. */
+  #log: FrameLog | undefined;
 
-  /**
-   * @param onGone called for each port whose device has gone; it has none then
-   * @param observe is told of all directions, on a virtual clock only
-   */
-  constructor(arena: Arena, worker: number, clock: Clock, onGone: (port: Port) => void, observe?: Observe) {
+  /** @param onGone called for each port whose device has gone; it has none then */
+  constructor(arena: Arena, worker: number, clock: Clock, onGone: (port: Port) => void) {
     this.#arena = arena;
     this.#worker = worker;
     this.#clock = clock;
     this.#onGone = onGone;
-    this.#observe = observe;
     this.pool = new FramePool(arena, worker);
     this.scheduler = new Scheduler(this.pool.length.length);
     const { pool } = this;
@@ -167,11 +165,11 @@ export class DataPlane {
         dropped: (frame, length, reason) => this.#taps.dropped(near.index, frame, length, reason),
         ...(this.#clock.isVirtual ? {} : { tellCarrier: (state) => setCarrier(far, state === 'up') }),
         release: (frame) => pool.release(frame),
-        observer: this.#observe?.(path, pool, () => this.#clock.nowNs()),
       },
       settings,
       this.#clock.nowNs(),
     );
+    link.observer = this.#log?.of(direction);
     near.direction = { number: direction, link, near, far };
     this.#directions.set(direction, near.direction);
   }
@@ -194,6 +192,12 @@ export class DataPlane {
   /** Takes over the compiled filters of an interface. */
   install(compiled: CompiledModule): void {
     this.#taps.install(compiled);
+  }
+
+  /** Tells a sink what all directions decide from now on; nobody without one. Frames under way are not spoken of. */
+  record(sink: DecisionSink | undefined): void {
+    this.#log = sink && new FrameLog(this.pool, () => this.#clock.nowNs(), sink);
+    for (const { number, link } of this.#directions.values()) link.observer = this.#log?.of(number);
   }
 
   set(direction: number, settings: LinkSettings): void {

@@ -26,6 +26,7 @@ export class FramePool implements FrameTable {
   readonly arrivedNs: Float64Array;
   readonly queuedNs: Float64Array;
   readonly next: Int32Array;
+  readonly changed: Uint8Array;
   readonly bytes: Uint8Array;
   /** The super-frame of which a frame is a segment, WHOLE if it has bytes of its own. */
   readonly area: Int32Array;
@@ -51,6 +52,7 @@ export class FramePool implements FrameTable {
     this.#owner = new Int32Array(slotsPerWorker).fill(NOBODY);
     this.#shares = new Shares(slotsPerWorker - 1, arena.capacity.directions);
     this.queuedNs = new Float64Array(slotsPerWorker);
+    this.changed = new Uint8Array(slotsPerWorker);
     this.bytes = arena.u8;
     this.area = new Int32Array(slotsPerWorker).fill(WHOLE);
     this.segment = new Int32Array(slotsPerWorker);

@@ -5,9 +5,9 @@
 import { setImmediate } from 'node:timers/promises';
 import { type Arena, FIRST_WORKER, THREAD_ALIVE, THREAD_STATE } from '../arena/arena.ts';
 import type { CompiledModule } from '../bpf/compiled.ts';
+import type { DecisionSink } from '../decisions/decision.ts';
 import type { Device } from '../device/device.ts';
 import { MemoryDevice } from '../device/memory.ts';
-import type { Observe } from '../link/observer.ts';
 import type { StageTimers } from '../link/stage.ts';
 import { VirtualClock } from './clock.ts';
 import { type Command, type CommandTarget, execute } from './commands.ts';
@@ -24,6 +24,8 @@ const STEP_EVENTS = 64;
 export class InlineHost implements PlaneHost, CommandTarget {
   readonly clock: VirtualClock = new VirtualClock();
   readonly plane: DataPlane;
+  /** Where decisions go while they are recorded. */
+  decisions: DecisionSink | undefined;
   readonly #arena: Arena;
   readonly #devices: Map<number, MemoryDevice> = new Map();
   readonly #ports: Port[] = [];
@@ -37,9 +39,9 @@ export class InlineHost implements PlaneHost, CommandTarget {
   /** Runs follow each other. */
   #running: Promise<void> = Promise.resolve();
 
-  constructor(arena: Arena, observe?: Observe) {
+  constructor(arena: Arena) {
     this.#arena = arena;
-    this.plane = new DataPlane(arena, 0, this.clock, () => {}, observe);
+    this.plane = new DataPlane(arena, 0, this.clock, () => {});
     this.#actionTimers = this.#timers.of(0).for({ push: () => {}, due: (id) => this.#runAction(id) });
     Atomics.store(arena.i32, arena.threadWord(FIRST_WORKER, THREAD_STATE), THREAD_ALIVE);
   }
@@ -108,6 +110,10 @@ export class InlineHost implements PlaneHost, CommandTarget {
 
   /** Nothing is posted within a thread. */
   takePosted(): void {}
+
+  decisionSink(): DecisionSink | undefined {
+    return this.decisions;
+  }
 
   stop(): void {
     this.#closed = true;

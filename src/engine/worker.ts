@@ -6,7 +6,10 @@
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { Arena, type ArenaHandle, FIRST_WORKER, THREAD_EVENT, THREAD_STOP } from '../arena/arena.ts';
+import type { Stamp } from '../bpf/buffers.ts';
 import type { CompiledModule } from '../bpf/compiled.ts';
+import type { DecisionSink } from '../decisions/decision.ts';
+import { DecisionWriter } from '../decisions/ring.ts';
 import type { Device } from '../device/device.ts';
 import { FdDevice } from '../device/fd.ts';
 import { addressOf, CLOCK_REALTIME, clockGettime, PR_SET_TIMERSLACK, prctl, read } from '../sys/libc.ts';
@@ -79,6 +82,13 @@ class DataPlaneWorker implements CommandTarget {
     for (let posted = receiveMessageOnPort(parentPort!); posted; posted = receiveMessageOnPort(parentPort!)) {
       this.plane.install(posted.message as CompiledModule);
     }
+  }
+
+  decisionSink(): DecisionSink {
+    const stamp: Stamp = { seconds: 0, nanoseconds: 0, uptimeSeconds: 0, uptimeNanoseconds: 0 };
+    this.#clock.stampAt(0, stamp);
+    const epochNs = stamp.uptimeSeconds * 1e9 + stamp.uptimeNanoseconds;
+    return new DecisionWriter(this.#arena, this.#worker, epochNs);
   }
 
   stop(): void {

@@ -13,8 +13,10 @@
  * const { status, stdout } = await lab.node('client').exec('ping', ['-c', '1', '198.18.0.2']);
  * assert.equal((await capture.frames()).length, 2);
  */
+import { OutputFile } from '../capture/output-file.ts';
 import type { Emulator } from '../daemon/emulator.ts';
 import { LabRun, type RunLog } from '../daemon/lab-run.ts';
+import type { Recording } from '../daemon/recording.ts';
 import { removeDeadLabs } from '../lab/claim.ts';
 import type { Lab as LabDefinition } from '../lab/model.ts';
 import type { FrameCapture } from './capture.ts';
@@ -54,6 +56,7 @@ export class Lab implements AsyncDisposable {
   readonly #errors: Error[];
   readonly #processes: Set<SpawnedProcess> = new Set();
   readonly #captures: Set<FrameCapture>;
+  readonly #recordings: Set<Recording> = new Set();
   #closing: Promise<void> | undefined;
 
   private constructor(run: LabRun, captures: Set<FrameCapture>, over: AbortController, errors: Error[]) {
@@ -170,6 +173,23 @@ export class Lab implements AsyncDisposable {
   }
 
   /**
+   * Writes what every link decides for every frame into a file (docs/replay.md), from now until stop(), or until the lab
+   * goes down. One at a time. Throws CaptureFileError, or LabChangeError when there is one already.
+   */
+  async record(path: string): Promise<Recording> {
+    this.#assertUp();
+    const file = await OutputFile.create(path);
+    try {
+      const recording = await this.emulator.record(file);
+      this.#recordings.add(recording);
+      return recording;
+    } catch (error) {
+      file.abandon();
+      throw error;
+    }
+  }
+
+  /**
    * Takes everything down: ends the commands in nodes, stops the traffic, lets captures read what they have captured,
    * removes devices and namespaces. Captured frames can still be read. Idempotent. Throws AggregateError when something was left.
    */
@@ -193,6 +213,7 @@ export class Lab implements AsyncDisposable {
     const grace = new Promise<void>((resolve) => setTimeout(resolve, GRACE_MS).unref());
     await Promise.race([Promise.all(ended), grace]);
     await this.#run.down();
+    for (const recording of this.#recordings) await recording.stop();
     removeOpenLab(this);
     if (this.#errors.length === 0) return;
     const what = this.#errors.map(({ message }) => message).join('; ');

@@ -111,6 +111,7 @@ class Corrupt implements ImpairmentStage<CorruptSettings> {
 
   #invert(frame: number, bit: number): void {
     const { frames } = this.#context;
+    frames.changed[frame] = 1;
     frames.bytes[frames.offset(frame) + (bit >>> 3)]! ^= 1 << (bit & 7);
   }
 }

@@ -45,10 +45,11 @@ export type DirectionContext = {
   readonly tellCarrier?: ((state: 'up' | 'down') => void) | undefined;
   /** The frame's slot is free again. */
   readonly release: (frame: number) => void;
-  readonly observer?: DirectionObserver | undefined;
 };
 
 export class LinkDirection implements Stage {
+  /** Is told of all that becomes of frames from now on. */
+  observer: DirectionObserver | undefined;
   readonly #context: DirectionContext;
   readonly #stageContext: StageContext;
   readonly #chain: Chain;
@@ -92,7 +93,7 @@ export class LinkDirection implements Stage {
     frames.arrivedNs[frame] = nowNs;
     counters[OFFERED_FRAMES]!++;
     counters[OFFERED_BYTES]! += frames.length[frame]!;
-    this.#context.observer?.offered(frame);
+    this.observer?.offered(frame);
     for (const rule of this.#rules) {
       if (!rule.matches(frame)) continue;
       rule.push(frame, nowNs);
@@ -110,7 +111,7 @@ export class LinkDirection implements Stage {
       return;
     }
     counters[DELIVERED_FRAMES]!++;
-    this.#context.observer?.delivered(frame);
+    this.observer?.delivered(frame);
     counters[DELIVERED_BYTES]! += frames.length[frame]!;
     if (nowNs > frames.arrivedNs[frame]!) counters[DELAYED_FRAMES]!++;
     this.#context.release(frame);
@@ -119,7 +120,7 @@ export class LinkDirection implements Stage {
   /** The other end of the chain: counts the frame and lets it go. */
   drop(frame: number, reason: DropReason): void {
     this.#context.counters[dropCounter(reason)]!++;
-    this.#context.observer?.dropped(frame, reason);
+    this.observer?.dropped(frame, reason);
     this.#context.dropped(frame, this.#context.frames.length[frame]!, reason);
     this.#context.release(frame);
   }
@@ -130,11 +131,13 @@ export class LinkDirection implements Stage {
     counters[DELIVERED_FRAMES]! -= frames;
     counters[DELIVERED_BYTES]! -= bytes;
     counters[dropCounter(reason)]! += frames;
+    this.observer?.refused(frames);
   }
 
   /** A frame that never enters the link: no slot was free for it, or it is too long for one. Its slot is not released. */
   dropUnread(frame: number, length: number, reason: DropReason): void {
-    const { counters, observer } = this.#context;
+    const { counters } = this.#context;
+    const { observer } = this;
     counters[OFFERED_FRAMES]!++;
     counters[OFFERED_BYTES]! += length;
     counters[dropCounter(reason)]!++;
@@ -145,9 +148,9 @@ export class LinkDirection implements Stage {
 
   /** The link made a copy of a frame; one that no slot held, -1, is lost at once. */
   #copied(frame: number, copy: number): void {
-    const { counters, frames, dropped, observer } = this.#context;
+    const { counters, frames, dropped } = this.#context;
     counters[DUPLICATED_FRAMES]!++;
-    observer?.duplicated(frame, copy);
+    this.observer?.duplicated(frame, copy);
     if (copy !== -1) return;
     counters[dropCounter('pool')]!++;
     dropped(frame, frames.length[frame]!, 'pool');

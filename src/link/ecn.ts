@@ -15,6 +15,7 @@ export function markCongestion(frames: FrameTable, frame: number, linkType: numb
     const field = bytes[at + 1]! & CE;
     if (field === 0) return false;
     if (field === CE) return true;
+    frames.changed[frame] = 1;
     bytes[at + 1]! |= CE;
     // RFC 1624: HC' = ~(~HC + ~m + m'); the word's high byte is unchanged, so m' - m is what was added.
     const checksum = (bytes[at + 10]! << 8) | bytes[at + 11]!;
@@ -27,6 +28,7 @@ export function markCongestion(frames: FrameTable, frame: number, linkType: numb
   // IPv6: the traffic class is bits 4 to 11 of the header; its lower two are the ECN field.
   const field = (bytes[at + 1]! >>> 4) & CE;
   if (field === 0) return false;
+  if (field !== CE) frames.changed[frame] = 1;
   bytes[at + 1]! |= CE << 4;
   return true;
 }

@@ -1,10 +1,8 @@
 /**
- * Whoever wants to know what a link direction decides, frame by frame. A frame is a slot, as in stage.ts; what it is
- * told of is still in its slot. For labs on a virtual clock (replay/decision-log.ts): in real time there is none, and
- * a frame pays one comparison for that.
+ * Whoever wants to know what a link direction decides, frame by frame (decisions/frame-log.ts). A frame is a slot, as in
+ * stage.ts; what it is told of is still in its slot. When there is none a frame pays one comparison for that.
  */
 import type { DropReason } from './reasons.ts';
-import type { FrameTable } from './stage.ts';
 
 export interface DirectionObserver {
   /** The direction takes a frame. */
@@ -13,7 +11,6 @@ export interface DirectionObserver {
   duplicated(frame: number, copy: number): void;
   dropped(frame: number, reason: DropReason): void;
   delivered(frame: number): void;
+  /** So many frames that it says are delivered were not: the device refused them, together. */
+  refused(frames: number): void;
 }
-
-/** Makes the observer of a direction, named as `wan/forward`. `nowNs` is the time in the lab. */
-export type Observe = (path: string, frames: FrameTable, nowNs: () => number) => DirectionObserver;

@@ -52,6 +52,8 @@ export interface FrameTable {
   readonly queuedNs: Float64Array;
   /** Next frame of whatever list the frame is in; a frame is in one list at most. */
   readonly next: Int32Array;
+  /** 1 for a frame that has other bytes than it came with: set by who changes it, cleared by who wants to know. */
+  readonly changed: Uint8Array;
   /** The memory in which frames lie. The stage that owns a frame may change it; nobody else sees it meanwhile. */
   readonly bytes: Uint8Array;
   /** Where in `bytes` a frame starts. */

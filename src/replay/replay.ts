@@ -9,15 +9,15 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { OutputFile } from '../capture/output-file.ts';
 import type { CapturePacket } from '../capture/packet.ts';
 import { pcapHeader, pcapRecord } from '../capture/pcap-writer.ts';
 import type { LinkStatus } from '../daemon/contract.ts';
 import { Emulator } from '../daemon/emulator.ts';
+import type { Recording } from '../daemon/recording.ts';
 import { LINKTYPE_ETHERNET } from '../device/link-type.ts';
 import type { MemoryDevice } from '../device/memory.ts';
 import type { Lab } from '../lab/model.ts';
-import { decisionLog } from './decision-log.ts';
-import { OutputFile } from './output-file.ts';
 import { ReplayError, type ReplayInput } from './replay-input.ts';
 
 /** Frames between two looks at the outputs, and at everything else this process may have to do. */
@@ -70,7 +70,7 @@ class Replay {
   readonly #options: ReplayOptions;
   readonly #base: Moment;
   readonly #captures: Capture[] = [];
-  #log: { readonly file: OutputFile; decisions: number } | undefined;
+  #record: OutputFile | undefined;
   #emulator: Emulator | undefined;
 
   constructor(options: ReplayOptions) {
@@ -79,17 +79,10 @@ class Replay {
   }
 
   async run(): Promise<ReplayResult> {
-    const { lab, record } = this.#options;
     await this.#openOutputs();
-    const log = this.#log;
-    const observe = log && {
-      observe: decisionLog((line) => {
-        log.decisions++;
-        log.file.append(Buffer.from(`${line}\n`));
-      }),
-    };
-    const emulator = await Emulator.start(lab, observe);
+    const emulator = await Emulator.start(this.#options.lab);
     this.#emulator = emulator;
+    const recording = this.#record && (await emulator.record(this.#record));
     for (const capture of this.#captures) capture.listen(emulator, this.#base);
     await this.#play(emulator);
     await emulator.run();
@@ -98,7 +91,7 @@ class Replay {
     return {
       durationNs: Math.round(emulator.clock.nowNs()),
       outputs,
-      record: log && { file: record!, decisions: log.decisions, sha256: await log.file.complete() },
+      record: recording && (await completed(recording)),
       links: emulator.links(),
     };
   }
@@ -106,7 +99,7 @@ class Replay {
   async close(): Promise<void> {
     await this.#emulator?.close();
     for (const { file } of this.#captures) file.abandon();
-    this.#log?.file.abandon();
+    this.#record?.abandon();
   }
 
   async #openOutputs(): Promise<void> {
@@ -124,7 +117,7 @@ class Replay {
       // Names of nodes have no dot, so this is not ambiguous.
       this.#captures.push(new Capture(name, await create(join(out, `${node}.${device}.pcap`))));
     }
-    if (record !== undefined) this.#log = { file: await create(record), decisions: 0 };
+    if (record !== undefined) this.#record = await create(record);
   }
 
   /** Has the frames of all inputs enter the lab, each at its time. */
@@ -149,7 +142,6 @@ class Replay {
 
   async #flush(): Promise<void> {
     const files = this.#captures.map(({ file }) => file);
-    if (this.#log) files.push(this.#log.file);
     const pendingBytes = files.reduce((sum, each) => sum + each.pendingBytes, 0);
     if (pendingBytes > MAX_PENDING_BYTES) for (const file of files) await file.flush();
   }
@@ -216,6 +208,13 @@ class Capture {
     const counted = { frames: this.#frames, bytes: this.#bytes };
     return { interface: this.#interfaceName, file: this.file.path, ...counted, sha256 };
   }
+}
+
+/** Throws CaptureFileError. */
+async function completed(recording: Recording): Promise<NonNullable<ReplayResult['record']>> {
+  const { file, decisions, error, sha256 } = await recording.stop();
+  if (error !== undefined) throw error;
+  return { file, decisions, sha256: sha256! };
 }
 
 /** The source whose frame is next; of the same moment the first. */

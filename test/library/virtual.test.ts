@@ -1,5 +1,5 @@
 /** The library on memory devices: no privilege, and time that passes when it is told to. */
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -253,5 +253,41 @@ describe('a lab that is down', () => {
     });
     await expect(failing).rejects.toThrow('assertion');
     await expect(seen!.run()).rejects.toThrow(/is down/);
+  });
+});
+
+describe('a recording', () => {
+  it('has what links decide between its start and its stop, and there is one at a time', async () => {
+    const lab = await up('delay 10ms');
+    const folder = mkdtempSync(join(tmpdir(), 'taplab-library-'));
+    const near = lab.emulator.memoryDevice('a:eth0');
+    const events = (file: string): unknown[] =>
+      readFileSync(file, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line));
+    try {
+      near.send(numberedFrame(0, 60));
+      await lab.run(5);
+      const first = await lab.record(join(folder, 'first'));
+      await expect(lab.record(join(folder, 'other'))).rejects.toMatchObject({ code: 'EBUSY' });
+      near.send(numberedFrame(1, 60));
+      await lab.run();
+      expect(await first.stop()).toMatchObject({ decisions: 2, lost: 0, error: undefined });
+      near.send(numberedFrame(2, 60));
+      await lab.run();
+      // The frame that was under way already is not spoken of, nor the one that came later.
+      expect(events(join(folder, 'first'))).toMatchObject([
+        { timeNs: 5e6, link: 'ab', direction: 'forward', frame: 1, event: 'offered', bytes: 60 },
+        { timeNs: 15e6, link: 'ab', direction: 'forward', frame: 1, event: 'delivered', delayNs: 10e6 },
+      ]);
+      await lab.record(join(folder, 'second'));
+      near.send(numberedFrame(3, 60));
+      await lab.run();
+      await lab.close();
+      expect(events(join(folder, 'second'))).toMatchObject([{ event: 'offered' }, { event: 'delivered' }]);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });

@@ -17,6 +17,7 @@ export type Arrival = { readonly number: number; readonly atNs: number; readonly
 class TestFrames implements FrameTable {
   readonly length: Int32Array = new Int32Array(SLOTS);
   readonly arrivedNs: Float64Array = new Float64Array(SLOTS);
+  readonly changed: Uint8Array = new Uint8Array(SLOTS);
   readonly queuedNs: Float64Array = new Float64Array(SLOTS);
   readonly next: Int32Array = new Int32Array(SLOTS);
   readonly bytes: Uint8Array = new Uint8Array(SLOTS * SLOT_BYTES);

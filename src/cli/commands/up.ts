@@ -34,6 +34,7 @@ type UpOptions = {
   readonly metrics: string;
   readonly resume?: true;
   readonly workers?: number;
+  readonly record?: string;
   readonly logLevel: string;
   readonly untilStdinCloses?: true;
   readonly json?: true;
@@ -86,6 +87,10 @@ export function upCommand(context: Context): Command {
       "go on with links as set and descriptors as attached when the lab last ran; an impairment that the lab file has changed since is the file's",
     )
     .option('--workers <n>', 'data-plane threads, instead of what the lab file says', wholeNumber(1, 64))
+    .option(
+      '--record <file>',
+      'write what every link decides for every frame into a file, as JSON lines (docs/replay.md)',
+    )
     .addOption(new Option('--log-level <level>', 'how much to log').choices(LOG_LEVELS).default('info'))
     .addOption(
       new Option(
@@ -105,6 +110,7 @@ Examples:
   $ taplab up wan.yaml --detach            in the background
   $ taplab up wan.yaml --metrics 0.0.0.0:9464
   $ taplab up wan.yaml --metrics off --socket /tmp/wan.sock
+  $ taplab up wan.yaml --record decisions.jsonl
   $ taplab up wan.yaml --group wireshark   for the members of a group too
   $ taplab up wan.yaml --read-group adm    these may watch, and change nothing
   $ taplab up wan.yaml --resume            after a crash: as it was; says where that is not what the file says
@@ -135,7 +141,7 @@ function requireFile(labFile: string): void {
 
 async function runHere(context: Context, labFile: string, options: UpOptions): Promise<void> {
   const { runDaemon } = await import('../../daemon/daemon.ts');
-  const { metrics, workers, logLevel, group, readGroup } = options;
+  const { metrics, workers, record, logLevel, group, readGroup } = options;
   const stop = new AbortController();
   whenPipeBreaks((reason) => stop.abort(new Error(reason)));
   if (options.untilStdinCloses) whenStdinCloses(() => stop.abort(new Error('stdin was closed')));
@@ -149,6 +155,7 @@ async function runHere(context: Context, labFile: string, options: UpOptions): P
       ...(options.untilStdinCloses && { ephemeral: true }),
       ...(options.resume && { resume: true }),
       ...(workers === undefined ? {} : { workers }),
+      ...(record === undefined ? {} : { record: resolve(record) }),
       groups: { group, readGroup },
       limits: {
         descriptors: options.maxDescriptorsPerUser,
@@ -223,7 +230,7 @@ async function startInBackground(context: Context, labFile: string, options: UpO
 }
 
 function childArguments(context: Context, labFile: string, options: UpOptions): string[] {
-  const { metrics, workers, logLevel, group, readGroup } = options;
+  const { metrics, workers, record, logLevel, group, readGroup } = options;
   return [
     ...process.execArgv,
     process.argv[1]!,
@@ -236,6 +243,7 @@ function childArguments(context: Context, labFile: string, options: UpOptions): 
     ...['--max-buffer-memory-per-user', String(options.maxBufferMemoryPerUser)],
     ...(options.resume ? ['--resume'] : []),
     ...(workers === undefined ? [] : ['--workers', String(workers)]),
+    ...(record === undefined ? [] : ['--record', resolve(record)]),
     ...['--log-level', logLevel],
     '--',
     labFile,

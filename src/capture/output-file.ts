@@ -1,11 +1,11 @@
 /**
- * A file that a replay writes: what is appended is kept until flush(), which waits for the disk, so that memory stays
- * bounded; its SHA-256 is known at the end. It is never left with half a record (capture-file.ts).
+ * A file whose writer says when to wait for it: what is appended is kept until flush(), which waits for the disk, so that
+ * memory stays bounded; its SHA-256 is known at the end. It is never left with half a record (capture-file.ts).
  */
 import { createHash } from 'node:crypto';
 import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import { openCaptureFile } from '../capture/capture-file.ts';
+import { openCaptureFile } from './capture-file.ts';
 
 export class OutputFile {
   readonly path: string;
