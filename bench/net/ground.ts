@@ -52,7 +52,9 @@ export class Ground {
 
   /** Starts a process that runs until the end; resolves when it prints a line that matches `ready`. */
   async start(command: string, args: readonly string[], ready?: RegExp): Promise<ChildProcess> {
-    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    // What taplab keeps for later runs goes with the folder.
+    const env = { ...process.env, TAPLAB_STATE_DIRECTORY: this.folder };
+    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env });
     this.#children.add(child);
     let said = '';
     const failed = once(child, 'exit').then(([status]) => {

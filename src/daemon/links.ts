@@ -34,7 +34,7 @@ import {
   type NamedLinkChange,
 } from './contract.ts';
 
-const SIDES = ['forward', 'reverse'] as const;
+export const SIDES = ['forward', 'reverse'] as const;
 type Side = (typeof SIDES)[number];
 
 type Direction = {

@@ -3,12 +3,13 @@
  * that were attached over the control socket. The lab itself is what its file says; resume-link.ts has which holds
  * where both say something of a link.
  *
- * DIRECTORY/LAB.resume, replaced as a whole after each change, before the change is answered. Writer: the process that
- * has claimed the lab. It stays when the process is killed, fails or gets SIGTERM, and goes with `taplab down` and
- * Ctrl-C. A run without --resume begins a new one.
+ * DIRECTORY/LAB.resume, replaced as a whole after each change, before the change is answered; there is none as long as
+ * everything is as the lab file says. Writer: the process that has claimed the lab. It stays when the process is
+ * killed, fails or gets SIGTERM, and goes with `taplab down` and Ctrl-C. A run without --resume begins a new one.
  */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { Program } from '../../vm/index.ts';
 import type { Descriptor } from '../bpf/descriptor.ts';
@@ -19,6 +20,7 @@ import type { LinkSettings } from '../link/settings.ts';
 import { CONTROL_OWNER, type DescriptorHandle } from './contract.ts';
 import type { Emulator } from './emulator.ts';
 import type { RunLog } from './lab-run.ts';
+import { SIDES } from './links.ts';
 import { resumeDirection } from './resume-link.ts';
 
 /** As they were: the schema of what is shown leaves out what is in traces and schedules. */
@@ -61,24 +63,25 @@ export class ResumeFile {
     this.#log = log;
   }
 
-  /** Writes down what is so now. A disk that is full is reported, and stops nobody. */
+  /** Writes down what is not as the lab file says, if anything. A disk that is full is reported, and stops nobody. */
   save(isEphemeral: (descriptor: DescriptorHandle) => boolean = () => false): void {
-    const links: [string, Saved['links'][string]][] = this.#emulator.lab.links.flatMap(
-      ({ name, forward, reverse }) => {
-        const now = this.#emulator.link(name);
-        if (now === undefined) return [];
-        const saved = {
-          forward: { settings: now.forward.settings, file: forward },
-          reverse: { settings: now.reverse.settings, file: reverse },
-        };
-        return [[name, saved]];
-      },
-    );
+    const links = this.#emulator.lab.links.flatMap((file): [string, Saved['links'][string]][] => {
+      const now = this.#emulator.link(file.name);
+      if (now === undefined) return [];
+      if (SIDES.every((side) => isDeepStrictEqual(now[side].settings, file[side]))) return [];
+      const forward = { settings: now.forward.settings, file: file.forward };
+      const reverse = { settings: now.reverse.settings, file: file.reverse };
+      return [[file.name, { forward, reverse }]];
+    });
     // Those of the lab file come from there.
     const descriptors = this.#emulator
       .descriptors()
       .filter((each) => each.owner !== CONTROL_OWNER && !isEphemeral(each))
       .map(saved);
+    if (links.length === 0 && descriptors.length === 0) {
+      this.remove();
+      return;
+    }
     const temporary = `${this.#path}.tmp`;
     try {
       writeFileSync(temporary, JSON.stringify({ links: Object.fromEntries(links), descriptors }), {

@@ -131,7 +131,10 @@ nodes:
 links:
   - { name: wire, endpoints: [a:eth0, b:eth0] }
 `;
-  afterAll(() => rmSync(join(stateDirectory(), 'background-test.log'), { force: true }));
+  afterAll(() => {
+    for (const kept of ['log', 'resume'])
+      rmSync(join(stateDirectory(), `background-test.${kept}`), { force: true });
+  });
 
   type Outcome = { readonly status: number; readonly stdout: string; readonly stderr: string };
 

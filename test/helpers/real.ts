@@ -7,6 +7,7 @@ import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { stateDirectory } from '../../src/lab/state.ts';
 import { distPath } from './dist.ts';
 
 /** Runs a program to its end; rejects when it fails. */
@@ -118,6 +119,8 @@ export async function startLab(
       daemon.kill('SIGTERM');
       const status = await exited;
       removeDirectory();
+      // What the test has changed is kept for a next run, which there is not.
+      rmSync(join(stateDirectory(), `${name}.resume`), { force: true });
       return status;
     },
   };
