@@ -25,6 +25,7 @@ const PROBES = {
   ping: (): string | undefined => spawnSync('ping', ['-V']).error?.message,
   pgrep: (): string | undefined => spawnSync('pgrep', ['-V']).error?.message,
   tcpdump: (): string | undefined => spawnSync('tcpdump', ['--version']).error?.message,
+  gcc: (): string | undefined => spawnSync('gcc', ['--version']).error?.message,
   /** Opening /dev/net/tun. */
   tun: (): string | undefined => {
     try {

@@ -1,6 +1,7 @@
 /**
- * One end of a TCP transfer: `transfer.mjs receive PORT` prints the SHA-256 and length of what it is sent, and answers
- * with them; `transfer.mjs send ADDRESS PORT BYTES SEED` sends pseudo-random bytes and prints the same of what it sent.
+ * One end of a TCP transfer: `transfer.mjs receive PORT` prints the SHA-256 and length of what it is sent, and in a line
+ * of its own how fast that came; `transfer.mjs send ADDRESS PORT BYTES SEED` sends pseudo-random bytes and prints the
+ * SHA-256 and length of what it sent.
  */
 import { createCipheriv, createHash } from 'node:crypto';
 import { connect, createServer } from 'node:net';
@@ -14,13 +15,19 @@ function report() {
 }
 
 if (role === 'receive') {
+  let first;
+  let lastMs = 0;
   const server = createServer((socket) => {
     socket.on('data', (chunk) => {
       hash.update(chunk);
       length += chunk.length;
+      lastMs = performance.now();
+      first ??= { length, ms: lastMs };
     });
     socket.on('end', () => {
       console.log(report());
+      const bitsPerSecond = ((length - first.length) * 8000) / (lastMs - first.ms);
+      console.log(JSON.stringify({ bitsPerSecond }));
       socket.end();
       server.close();
     });
