@@ -14,6 +14,9 @@ export const NO_CARRIER = -2;
 /** The device refused the frame. */
 export const REFUSED = -3;
 
+/** Places in the arena whose bytes are one after the other in a frame. */
+export type Parts = { count: number; readonly offsets: Uint32Array; readonly bytes: Uint32Array };
+
 export interface Device {
   /** To wait on with poll(2); -1 for a device that is not a file. */
   readonly fd: number;
@@ -28,6 +31,6 @@ export interface Device {
   read(offset: number, capacity: number): number;
   /** Writes one frame. Returns its length, GONE, NO_CARRIER or REFUSED. */
   write(offset: number, length: number): number;
-  /** Writes one frame whose headers and payload are in two places. For devices with offload only. */
-  writeParts(headers: number, headerBytes: number, payload: number, payloadBytes: number): number;
+  /** Writes one frame whose headers are in one place and whose payload is in others. For devices with offload only. */
+  writeParts(headers: number, headerBytes: number, payload: Parts): number;
 }

@@ -11,12 +11,14 @@ import { constants } from 'node:os';
 import type { Arena } from '../arena/arena.ts';
 import { VNET_HEADER } from '../offload/virtio-net.ts';
 import { addressOf, errno, preadv2, pwritev2, RWF_NOWAIT, read, write, writev } from '../sys/libc.ts';
-import { type Device, GONE, NO_CARRIER, NO_FRAME, REFUSED } from './device.ts';
+import { type Device, GONE, NO_CARRIER, NO_FRAME, type Parts, REFUSED } from './device.ts';
 import { setCarrier } from './tap.ts';
 
 const { EAGAIN, EBADF, EINTR, EIO, EOPNOTSUPP } = constants.errno;
 /** The device behind the file was deleted. */
 const EBADFD = 77;
+/** struct iovec in 32-bit words. */
+const IOVEC_WORDS = 4;
 
 export class FdDevice implements Device {
   readonly fd: number;
@@ -24,9 +26,9 @@ export class FdDevice implements Device {
   /** Bytes in front of each frame. */
   readonly #header: number;
   readonly #base: number;
-  /** Two struct iovec: address and length, 64 bits each. */
-  readonly #parts: Int32Array = new Int32Array(8);
-  readonly #partsAddress: number = addressOf(this.#parts);
+  /** Of struct iovec: address and length, 64 bits each. */
+  #parts: Int32Array = new Int32Array(2 * IOVEC_WORDS);
+  #partsAddress: number = addressOf(this.#parts);
   readonly #isShared: boolean;
   /** RWF_NOWAIT; 0 where the file does not know it. */
   #flags: number = RWF_NOWAIT;
@@ -58,11 +60,18 @@ export class FdDevice implements Device {
     return written === -1 ? whyNot() : length;
   }
 
-  writeParts(headers: number, headerBytes: number, payload: number, payloadBytes: number): number {
+  writeParts(headers: number, headerBytes: number, { count, offsets, bytes }: Parts): number {
+    if ((count + 1) * IOVEC_WORDS > this.#parts.length) {
+      this.#parts = new Int32Array((offsets.length + 1) * IOVEC_WORDS);
+      this.#partsAddress = addressOf(this.#parts);
+    }
     this.#setPart(0, this.#base + headers - this.#header, headerBytes + this.#header);
-    this.#setPart(4, this.#base + payload, payloadBytes);
-    const written = this.#isShared ? this.#notWaiting(pwritev2, 2) : writev(this.fd, this.#partsAddress, 2);
-    return written === -1 ? whyNot() : headerBytes + payloadBytes;
+    for (let i = 0; i < count; i++) this.#setPart(i + 1, this.#base + offsets[i]!, bytes[i]!);
+    const parts = count + 1;
+    const written = this.#isShared
+      ? this.#notWaiting(pwritev2, parts)
+      : writev(this.fd, this.#partsAddress, parts);
+    return written === -1 ? whyNot() : written - this.#header;
   }
 
   #read(address: number, length: number): number {
@@ -85,7 +94,8 @@ export class FdDevice implements Device {
     return call(this.fd, this.#partsAddress, count, -1, 0);
   }
 
-  #setPart(word: number, address: number, length: number): void {
+  #setPart(part: number, address: number, length: number): void {
+    const word = part * IOVEC_WORDS;
     this.#parts[word] = address % 2 ** 32;
     this.#parts[word + 1] = Math.floor(address / 2 ** 32);
     this.#parts[word + 2] = length;

@@ -42,6 +42,8 @@ export class FramePool implements FrameTable {
   readonly #shares: Shares;
   /** The link direction a frame is in; NOBODY for a free slot or a frame that is in none. */
   readonly #owner: Int32Array;
+  /** How many hold a slot besides whoever took it. */
+  readonly #holds: Uint8Array;
   /** Head of the list of free slots, through `next`; -1 when there is none. */
   #free: number;
 
@@ -50,6 +52,7 @@ export class FramePool implements FrameTable {
     this.length = new Int32Array(slotsPerWorker);
     this.arrivedNs = new Float64Array(slotsPerWorker);
     this.#owner = new Int32Array(slotsPerWorker).fill(NOBODY);
+    this.#holds = new Uint8Array(slotsPerWorker);
     this.#shares = new Shares(slotsPerWorker - 1, arena.capacity.directions);
     this.queuedNs = new Float64Array(slotsPerWorker);
     this.changed = new Uint8Array(slotsPerWorker);
@@ -89,8 +92,17 @@ export class FramePool implements FrameTable {
     return this.#owner[slot]!;
   }
 
+  /** Keeps a frame beyond a release(): it takes another one. */
+  hold(slot: number): void {
+    this.#holds[slot]!++;
+  }
+
   /** Gives a slot back. */
   release(slot: number): void {
+    if (this.#holds[slot] !== 0) {
+      this.#holds[slot]!--;
+      return;
+    }
     this.#shares.give(this.#owner[slot]!);
     this.#owner[slot] = NOBODY;
     this.partial[slot] = 0;

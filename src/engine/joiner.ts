@@ -1,20 +1,61 @@
 /**
- * Joins segments of one super-frame again that leave a link one after the other, so that they take one write(2)
- * instead of many. Never across a loss or a reordering: a run is a row of neighbours, and whatever else goes to the
- * same device closes it first. A run is open only while its worker is busy with what had come or was due; nothing
- * waits for segments to come.
+ * Joins segments again that leave a link one after the other, so that they take one write(2) instead of many: those of
+ * one super-frame, and those of one TCP connection that came in several or by themselves (offload/coalesce.ts). Never
+ * across a loss or a reordering: a run is a row of neighbours, and whatever else goes to the same device closes it
+ * first. A run is open only while its worker is busy with what had come or was due; nothing waits for segments to come.
+ *
+ * A frame that came by itself is joined only with checksums that hold, or that its node left open. One that finds no
+ * neighbour is written as it came.
  */
 import type { Arena } from '../arena/arena.ts';
+import type { Device, Parts } from '../device/device.ts';
 import type { LinkDirection } from '../link/direction.ts';
-import { payloadOffset, runBytes, writeHeaders, writeVnetHeader } from '../offload/super-frame.ts';
-import { VNET_HEADER } from '../offload/virtio-net.ts';
+import { goesOn, isSound, mayGoOn, parseSegment } from '../offload/coalesce.ts';
+import {
+  createSuperFrame,
+  endFlags,
+  MAX_SEGMENTS,
+  payloadOffset,
+  runBytes,
+  type SuperFrame,
+  writeRunHeaders,
+  writeVnetHeader,
+} from '../offload/super-frame.ts';
+import { clearVnetHeader, readU16, VNET_CHECKSUM_START, VNET_HEADER } from '../offload/virtio-net.ts';
 import type { FramePool } from './frame-pool.ts';
 import type { Port } from './port.ts';
 
 const NONE = -1;
+/** Places in memory that one write gathers, a row of segments of one super-frame each or a frame by itself. */
+const MAX_PARTS = 64;
+/** Longest IP packet. */
+const MAX_PACKET_BYTES = 65_535;
 
-/** Segments on their way to one port: `count` neighbours from `first` on. `area` is -1 when there are none. */
-type Run = { area: number; first: number; count: number; bytes: number; link: LinkDirection | undefined };
+/** Segments on their way to one port. */
+type Run = {
+  /** How many; 0 when there is no run. */
+  count: number;
+  /** As on a wire. */
+  bytes: number;
+  payloadBytes: number;
+  link: LinkDirection | undefined;
+  /** Where its headers are, and what they say: those of segment `first` of what stands there. */
+  frame: number;
+  shape: SuperFrame;
+  first: number;
+  /** The shape of a frame that came by itself. */
+  own: SuperFrame;
+  /** The super-frame of its last segment, and which segment would be next; NONE after a frame that came by itself. */
+  area: number;
+  next: number;
+  /** FIN and PSH of its last segment. */
+  flags: number;
+  /** Whether its first frame, which came by itself, was not verified yet. */
+  isUnverified: boolean;
+  /** Payload of each part, and who holds it: an area, or ~slot. */
+  readonly parts: Parts;
+  readonly holders: Int32Array;
+};
 
 /** What became of a run: its frames and bytes as on a wire, and what write returned. */
 export type OnWritten = (
@@ -25,6 +66,13 @@ export type OnWritten = (
   link: LinkDirection,
 ) => void;
 
+/** Writes a frame that has bytes of its own to a device with offload. */
+export function writeWhole(u8: Uint8Array, device: Device, pool: FramePool, slot: number): number {
+  const at = pool.place(slot);
+  if (pool.partial[slot] === 0) clearVnetHeader(u8, at - VNET_HEADER);
+  return device.write(at, pool.length[slot]!);
+}
+
 export class Joiner {
   readonly #u8: Uint8Array;
   readonly #pool: FramePool;
@@ -32,6 +80,8 @@ export class Joiner {
   readonly #runs: Map<Port, Run> = new Map();
   /** Ports with a run. */
   readonly #open: Port[] = [];
+  /** What a frame that comes by itself is. */
+  #candidate: SuperFrame = createSuperFrame();
 
   constructor(arena: Arena, pool: FramePool, onWritten: OnWritten) {
     this.#u8 = arena.u8;
@@ -39,35 +89,68 @@ export class Joiner {
     this.#onWritten = onWritten;
   }
 
-  /** Takes a segment over; its slot is not needed any more. */
-  append(port: Port, slot: number, link: LinkDirection): void {
-    const { area, segment, length, superFrames } = this.#pool;
-    const [from, index] = [area[slot]!, segment[slot]!];
+  /**
+   * Takes a frame over for a port whose device has offload; the caller's slot is not needed any more. Returns false for
+   * a frame with which none can be joined: that is the caller's to write.
+   */
+  append(port: Port, slot: number, link: LinkDirection): boolean {
+    const pool = this.#pool;
     const run = this.#runOf(port);
-    if (run.area !== from || run.first + run.count !== index || run.link !== link) {
-      this.close(port);
-      superFrames.hold(from);
-      run.area = from;
-      run.first = index;
-      run.count = 0;
-      run.bytes = 0;
-      run.link = link;
-      this.#open.push(port);
+    const isSegment = pool.isSegment(slot);
+    if (isSegment && run.area === pool.area[slot] && run.next === pool.segment[slot] && run.link === link) {
+      const bytes = runBytes(pool.superFrames.shape(run.area), run.next, 1);
+      if (this.#hasRoom(run, bytes)) {
+        run.parts.bytes[run.parts.count - 1]! += bytes;
+        this.#grow(
+          port,
+          run,
+          pool.superFrames.offset(run.area),
+          pool.superFrames.shape(run.area),
+          slot,
+          bytes,
+        );
+        return true;
+      }
     }
-    run.count++;
-    run.bytes += length[slot]!;
-    if (index === superFrames.shape(from).segments - 1) this.close(port);
+    const area = isSegment ? pool.area[slot]! : NONE;
+    const index = isSegment ? pool.segment[slot]! : 0;
+    const frame = isSegment ? pool.superFrames.offset(area) : pool.place(slot);
+    const shape = isSegment ? pool.superFrames.shape(area) : this.#candidate;
+    if (!isSegment && !parseSegment(this.#u8, frame, pool.length[slot]!, port.ethernet, shape)) return false;
+    if (!(run.link === link && this.#continues(run, frame, shape, index, slot))) {
+      this.close(port);
+      const isLast = index === shape.segments - 1;
+      if (!isSegment && (!mayGoOn(this.#u8, frame, shape) || endFlags(this.#u8, frame, shape, 0) !== 0))
+        return false;
+      this.#start(port, run, frame, shape, index, link, !isSegment && isLast);
+    }
+    const bytes = runBytes(shape, index, 1);
+    const { parts } = run;
+    parts.offsets[parts.count] = frame + payloadOffset(shape, index);
+    parts.bytes[parts.count] = bytes;
+    run.holders[parts.count++] = isSegment ? area : ~slot;
+    if (isSegment) pool.superFrames.hold(area);
+    else pool.hold(slot);
+    run.area = area;
+    this.#grow(port, run, frame, shape, slot, bytes);
+    return true;
   }
 
   /** Writes what is open for a port. */
   close(port: Port): void {
     const run = this.#runs.get(port);
-    if (run === undefined || run.area === NONE) return;
-    const { area, first, count, bytes, link } = run;
-    run.area = NONE;
+    if (run === undefined || run.count === 0) return;
+    const { count, bytes, link, parts, holders } = run;
     this.#open.splice(this.#open.indexOf(port), 1);
-    const written = this.#write(port, area, first, count);
-    this.#pool.superFrames.release(area);
+    const written = port.device === undefined ? NONE : this.#write(port.device, run);
+    for (let i = 0; i < parts.count; i++) {
+      if (holders[i]! >= 0) this.#pool.superFrames.release(holders[i]!);
+      else this.#pool.release(~holders[i]!);
+    }
+    run.count = 0;
+    run.area = NONE;
+    run.link = undefined;
+    parts.count = 0;
     this.#onWritten(port, written, count, bytes, link!);
   }
 
@@ -81,23 +164,94 @@ export class Joiner {
     this.#runs.delete(port);
   }
 
-  #write({ device }: Port, area: number, first: number, count: number): number {
-    if (device === undefined) return NONE;
-    const { superFrames, scratch } = this.#pool;
-    const frame = superFrames.offset(area);
-    const shape = superFrames.shape(area);
-    if (count === shape.segments) return device.write(frame, shape.headerBytes + shape.payloadBytes);
-    const headers = this.#pool.place(scratch);
-    writeHeaders(this.#u8, frame, shape, first, count, headers);
+  #start(
+    port: Port,
+    run: Run,
+    frame: number,
+    shape: SuperFrame,
+    first: number,
+    link: LinkDirection,
+    isUnverified: boolean,
+  ): void {
+    run.bytes = 0;
+    run.payloadBytes = 0;
+    run.link = link;
+    run.frame = frame;
+    run.shape = shape;
+    run.first = first;
+    run.isUnverified = isUnverified;
+    if (shape === this.#candidate) {
+      this.#candidate = run.own;
+      run.own = shape;
+    }
+    this.#open.push(port);
+  }
+
+  /** Counts one more segment. A run that cannot grow any more is written. */
+  #grow(port: Port, run: Run, frame: number, shape: SuperFrame, slot: number, bytes: number): void {
+    const index = run.area === NONE ? 0 : this.#pool.segment[slot]!;
+    run.count++;
+    run.bytes += shape.headerBytes + bytes;
+    run.payloadBytes += bytes;
+    run.next = index + 1;
+    if (index < shape.segments - 1) return;
+    run.flags = endFlags(this.#u8, frame, shape, index);
+    const { segmentBytes, isTcp } = run.shape;
+    const isFull = run.count === MAX_SEGMENTS || !this.#hasRoom(run, segmentBytes);
+    if (run.flags !== 0 || bytes < segmentBytes || isFull || !isTcp) this.close(port);
+  }
+
+  #hasRoom({ shape, payloadBytes }: Run, bytes: number): boolean {
+    return shape.headerBytes - shape.network + payloadBytes + bytes <= MAX_PACKET_BYTES;
+  }
+
+  /** Whether a segment of another frame than the last goes on where a run ends. */
+  #continues(run: Run, frame: number, shape: SuperFrame, index: number, slot: number): boolean {
+    const { count, parts } = run;
+    if (count === 0 || parts.count === MAX_PARTS || !this.#hasRoom(run, runBytes(shape, index, 1)))
+      return false;
+    // A run that ended within its super-frame goes on with that, or not at all.
+    if (run.area !== NONE && run.next < this.#pool.superFrames.shape(run.area).segments) return false;
+    const u8 = this.#u8;
+    if (!mayGoOn(u8, run.frame, run.shape)) return false;
+    if (!goesOn(u8, run.frame, run.shape, run.first, count, run.payloadBytes, frame, shape, index))
+      return false;
+    if (run.isUnverified && !this.#isSound(run.frame, run.shape, ~run.holders[0]!)) return false;
+    run.isUnverified = false;
+    return this.#pool.isSegment(slot) || this.#isSound(frame, shape, slot);
+  }
+
+  /** Of a frame that came by itself. */
+  #isSound(frame: number, shape: SuperFrame, slot: number): boolean {
+    const isPartial = this.#pool.partial[slot] !== 0;
+    const start = readU16(this.#u8, frame - VNET_HEADER + VNET_CHECKSUM_START);
+    return (!isPartial || start === shape.transport) && isSound(this.#u8, frame, shape, isPartial);
+  }
+
+  #write(
+    device: Device,
+    { count, frame, shape, first, payloadBytes, flags, next, area, parts, holders }: Run,
+  ): number {
+    if (parts.count === 1) {
+      if (holders[0]! < 0) return writeWhole(this.#u8, device, this.#pool, ~holders[0]!);
+      if (count === shape.segments) return device.write(frame, shape.headerBytes + shape.payloadBytes);
+    }
+    const isWithin = area !== NONE && next < this.#pool.superFrames.shape(area).segments;
+    const headers = this.#pool.place(this.#pool.scratch);
+    writeRunHeaders(this.#u8, frame, shape, first, payloadBytes, isWithin ? 0 : flags, headers);
     writeVnetHeader(this.#u8, shape, count, headers - VNET_HEADER);
-    const payload = frame + payloadOffset(shape, first);
-    return device.writeParts(headers, shape.headerBytes, payload, runBytes(shape, first, count));
+    return device.writeParts(headers, shape.headerBytes, parts);
   }
 
   #runOf(port: Port): Run {
     let run = this.#runs.get(port);
     if (run === undefined) {
-      run = { area: NONE, first: 0, count: 0, bytes: 0, link: undefined };
+      const own = createSuperFrame();
+      const [offsets, bytes] = [new Uint32Array(MAX_PARTS), new Uint32Array(MAX_PARTS)];
+      const nothing = { count: 0, bytes: 0, payloadBytes: 0, frame: 0, first: 0, next: 0, flags: 0 };
+      const parts = { count: 0, offsets, bytes };
+      const holders = new Int32Array(MAX_PARTS);
+      run = { ...nothing, link: undefined, shape: own, own, area: NONE, isUnverified: false, parts, holders };
       this.#runs.set(port, run);
     }
     return run;

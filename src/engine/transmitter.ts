@@ -6,10 +6,9 @@ import { DIRECTION_OUT } from '../bpf/record.ts';
 import { type Device, GONE, NO_CARRIER } from '../device/device.ts';
 import type { LinkDirection } from '../link/direction.ts';
 import type { DropReason } from '../link/settings.ts';
-import { clearVnetHeader, VNET_HEADER } from '../offload/virtio-net.ts';
 import { INTERFACE_UP, TRANSMIT_BYTES, TRANSMIT_FRAMES } from './counters.ts';
 import type { FramePool } from './frame-pool.ts';
-import { Joiner, type OnWritten } from './joiner.ts';
+import { Joiner, type OnWritten, writeWhole } from './joiner.ts';
 import type { Port } from './port.ts';
 import type { Taps } from './taps.ts';
 
@@ -64,10 +63,7 @@ export class Transmitter {
       bridge!.accept(port.bridgePort, slot, dueNs);
       return undefined;
     }
-    if (link !== undefined && device.offload && pool.isSegment(slot)) {
-      this.#joiner.append(port, slot, link);
-      return undefined;
-    }
+    if (link !== undefined && device.offload && this.#joiner.append(port, slot, link)) return undefined;
     this.#joiner.close(port);
     const written = this.#write(device, slot, length);
     if (written < 0) return this.#refused(port, written);
@@ -81,11 +77,8 @@ export class Transmitter {
   }
 
   #write(device: Device, slot: number, length: number): number {
-    const pool = this.#pool;
-    if (!device.offload) return device.write(this.#pool.seen(slot), length);
-    const at = pool.partial[slot] === 0 ? this.#pool.seen(slot) : pool.place(slot);
-    if (pool.partial[slot] === 0) clearVnetHeader(this.#arena.u8, at - VNET_HEADER);
-    return device.write(at, length);
+    if (device.offload) return writeWhole(this.#arena.u8, device, this.#pool, slot);
+    return device.write(this.#pool.seen(slot), length);
   }
 
   /** A run of segments was written, or not. */

@@ -129,7 +129,7 @@ export function parseSuperFrame(
 }
 
 /** Behind the Ethernet header and up to two VLAN tags; -1 when the frame is too short. */
-function networkOffset(u8: Uint8Array, frame: number, length: number): number {
+export function networkOffset(u8: Uint8Array, frame: number, length: number): number {
   let at = ETHERNET;
   for (let tags = 0; tags < 2 && at <= length; tags++, at += 4) {
     const type = (u8[frame + at - 2]! << 8) | u8[frame + at - 1]!;
@@ -176,9 +176,33 @@ export function writeHeaders(
   count: number,
   to: number,
 ): void {
+  writeRunHeaders(
+    u8,
+    frame,
+    shape,
+    first,
+    runBytes(shape, first, count),
+    endFlags(u8, frame, shape, first + count - 1),
+    to,
+  );
+}
+
+/**
+ * The same for a run that may go on beyond its super-frame: `payloadBytes` long, with `flags` at its end, those that
+ * endFlags() says of its last segment.
+ */
+export function writeRunHeaders(
+  u8: Uint8Array,
+  frame: number,
+  shape: SuperFrame,
+  first: number,
+  payloadBytes: number,
+  flags: number,
+  to: number,
+): void {
   const { network, transport, isIPv6, isTcp, headerBytes } = shape;
   u8.copyWithin(to, frame, frame + headerBytes);
-  const transportBytes = headerBytes - transport + runBytes(shape, first, count);
+  const transportBytes = headerBytes - transport + payloadBytes;
   const ip = to + network;
   if (isIPv6) {
     storeU16(u8, ip + 4, transport - network - IPV6_HEADER + transportBytes);
@@ -189,24 +213,34 @@ export function writeHeaders(
     storeChecksum(u8, ip + 10, addWords(u8, ip, to + transport, 0));
   }
   const l4 = to + transport;
-  if (isTcp) patchTcp(u8, l4, shape, first, count);
+  if (isTcp) patchTcp(u8, l4, first * shape.segmentBytes, flags);
   else storeU16(u8, l4 + 4, transportBytes);
   storeU16(u8, l4 + checksumOffset(shape), fold(pseudoHeader(u8, ip, shape, transportBytes)));
 }
 
-/** Sequence number and flags: FIN and PSH are the last segment's, CWR the first one's (RFC 3168). */
-function patchTcp(u8: Uint8Array, tcp: number, shape: SuperFrame, first: number, count: number): void {
+/** Which of FIN and PSH a segment has: they are the last one's. */
+export function endFlags(u8: Uint8Array, frame: number, shape: SuperFrame, index: number): number {
+  if (!shape.isTcp || index < shape.segments - 1) return 0;
+  return u8[frame + shape.transport + 13]! & TCP_FIN_PSH;
+}
+
+/** Sequence number and flags: FIN and PSH are those of the end, CWR the first segment's (RFC 3168). */
+function patchTcp(u8: Uint8Array, tcp: number, skippedBytes: number, flags: number): void {
   const sequence =
-    ((u8[tcp + 4]! << 24) | (u8[tcp + 5]! << 16) | (u8[tcp + 6]! << 8) | u8[tcp + 7]!) +
-    first * shape.segmentBytes;
+    ((u8[tcp + 4]! << 24) | (u8[tcp + 5]! << 16) | (u8[tcp + 6]! << 8) | u8[tcp + 7]!) + skippedBytes;
   storeU16(u8, tcp + 4, Math.floor(sequence / 0x10000));
   storeU16(u8, tcp + 6, sequence);
-  if (first + count < shape.segments) u8[tcp + 13]! &= ~TCP_FIN_PSH;
-  if (first > 0) u8[tcp + 13]! &= ~TCP_CWR;
+  u8[tcp + 13] = (u8[tcp + 13]! & ~TCP_FIN_PSH) | flags;
+  if (skippedBytes > 0) u8[tcp + 13]! &= ~TCP_CWR;
 }
 
 /** Sum of addresses, protocol and length, as TCP and UDP include it in their checksums. */
-function pseudoHeader(u8: Uint8Array, ip: number, { isIPv6, isTcp }: SuperFrame, bytes: number): number {
+export function pseudoHeader(
+  u8: Uint8Array,
+  ip: number,
+  { isIPv6, isTcp }: SuperFrame,
+  bytes: number,
+): number {
   const sum = (isTcp ? PROTOCOL_TCP : PROTOCOL_UDP) + bytes;
   return isIPv6 ? addWords(u8, ip + 8, ip + 40, sum) : addWords(u8, ip + 12, ip + 20, sum);
 }
