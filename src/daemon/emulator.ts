@@ -18,7 +18,7 @@ import { RECEIVE_BYTES, RECEIVE_FRAMES, TRANSMIT_BYTES, TRANSMIT_FRAMES } from '
 import type { PlaneHost } from '../engine/host.ts';
 import { InlineHost } from '../engine/inline.ts';
 import { ThreadHost } from '../engine/threads.ts';
-import type { Lab, LabInterface, LabLink } from '../lab/model.ts';
+import type { Lab, LabInterface, LabLink, LabSwitch } from '../lab/model.ts';
 import { addressOf, MADV_DONTNEED, madvise } from '../sys/libc.ts';
 import {
   type AddressStatus,
@@ -167,6 +167,14 @@ export class Emulator implements EmulatorControl {
 
   removeInterface(name: string): Promise<void> {
     return this.#topology.removeInterface(name);
+  }
+
+  setSwitch(definition: LabSwitch, peers?: ReadonlyMap<string, string>): Promise<void> {
+    return this.#topology.setSwitch(definition, peers);
+  }
+
+  removeSwitch(name: string): Promise<void> {
+    return this.#topology.removeSwitch(name);
   }
 
   addLink(definition: LabLink): Promise<void> {

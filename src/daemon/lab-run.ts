@@ -11,7 +11,7 @@ import { OutputFile } from '../capture/output-file.ts';
 import { resolveFilter } from '../control/filter.ts';
 import { playCapture, recordCapture } from '../device/pcap.ts';
 import { type Claim, claimLab } from '../lab/claim.ts';
-import type { Lab, LabDescriptor, LabInterface, TimelineStep } from '../lab/model.ts';
+import type { Lab, LabDescriptor, LabInterface, LabLink, TimelineStep } from '../lab/model.ts';
 import { VERSION } from '../package.ts';
 import { type Moment, momentsOf } from '../timeline/moments.ts';
 import { play } from '../timeline/play.ts';
@@ -104,6 +104,8 @@ export class LabRun {
         removeLink: (name) => emulator.removeLink(name),
         addLink: (link) => emulator.addLink(link),
         setLink: ({ name, forward, reverse }) => emulator.setLink(name, { forward, reverse }),
+        removeSwitch: (name) => emulator.removeSwitch(name),
+        setSwitch: (definition) => emulator.setSwitch(definition, peersOf(after.links)),
         removeInterface: async (name) => {
           await emulator.removeInterface(name);
           await made?.closeDevice(name);
@@ -126,9 +128,7 @@ export class LabRun {
   /** With its device, unless its node brings that. Throws; nothing is left of it then. */
   async #addInterface(definition: LabInterface, { links }: Lab): Promise<void> {
     const { name } = definition;
-    const peer = links
-      .find(({ endpoints }) => endpoints.includes(name))
-      ?.endpoints.find((end) => end !== name);
+    const peer = peersOf(links).get(name);
     const node = this.emulator.lab.nodes.find((each) => each.name === definition.node);
     if (node?.join || this.#made === undefined)
       return this.emulator.addInterface(definition, undefined, peer);
@@ -328,4 +328,17 @@ export class LabRun {
   #onDown(what: string, action: () => Promise<void>, abandon?: () => void): void {
     this.#undo.push({ what, action, ...(abandon && { abandon }) });
   }
+}
+
+/** The other end of the link of each interface. */
+function peersOf(links: readonly LabLink[]): Map<string, string> {
+  return new Map(
+    links.flatMap(
+      ({ endpoints: [a, b] }) =>
+        [
+          [a, b],
+          [b, a],
+        ] as const,
+    ),
+  );
 }

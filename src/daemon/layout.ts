@@ -23,6 +23,8 @@ const SPARE_BYTES = SLOT_HEADROOM + 1;
 /** Interfaces and links that can be added while the lab runs, besides what is removed. Records are small: 80 KiB. */
 const MORE_INTERFACES = 256;
 const MORE_LINKS = 256;
+/** As many switches more; what they learn takes 128 KiB each, once they have ports. */
+const MORE_SWITCHES = 64;
 
 /** The capacity a lab needs. */
 export function capacityOf(lab: Lab): Capacity {
@@ -37,7 +39,7 @@ export function capacityOf(lab: Lab): Capacity {
     interfaces: interfaces.length + MORE_INTERFACES,
     directions: 2 * (lab.links.length + MORE_LINKS),
     descriptors: MAX_DESCRIPTORS,
-    switches: switches.length,
+    switches: switches.length + MORE_SWITCHES,
     slotsPerWorker: Math.min(MAX_SLOTS, Math.floor(FRAME_BYTES / workers / slotBytes)),
     slotBytes,
     superFramesPerWorker: lab.virtual ? 0 : Math.floor(SUPER_BYTES / workers / SUPER_FRAME_BYTES),

@@ -2,7 +2,7 @@
  * Carrying out what a reload is to change, a step after the other. Each step that is done is done in the model of the
  * lab too, so that when one fails the model is what is so, and the next reload goes on from there.
  */
-import type { Lab, LabDescriptor, LabInterface, LabLink, LabNode } from '../lab/model.ts';
+import type { Lab, LabDescriptor, LabInterface, LabLink, LabNode, LabSwitch } from '../lab/model.ts';
 import { ReloadError, type ReloadPlan } from './reload.ts';
 
 /** What steps are made of. Each is done completely, or throws and has done nothing. */
@@ -12,6 +12,9 @@ export type ReloadActions = {
   removeLink(name: string): Promise<unknown>;
   addLink(link: LabLink): Promise<void>;
   setLink(link: LabLink): Promise<unknown>;
+  removeSwitch(name: string): Promise<void>;
+  /** Adds it, or makes it what it shall be. */
+  setSwitch(definition: LabSwitch): Promise<void>;
   removeInterface(name: string): Promise<void>;
   addInterface(definition: LabInterface): Promise<void>;
   removeNode(node: LabNode): Promise<void>;
@@ -100,7 +103,9 @@ function stepsOf(plan: ReloadPlan, actions?: ReloadActions): Step[] {
         model: (lab) => ({ ...lab, links: lab.links.filter((link) => link.name !== name) }),
       }),
     ),
-    ...nodeSteps(plan, actions),
+    ...removalSteps(plan, actions),
+    ...plan.setSwitches.map((each) => switchStep(each, actions)),
+    ...additionSteps(plan, actions),
     ...plan.addLinks.map(
       (link): Step => ({
         verb: 'add',
@@ -140,8 +145,27 @@ function stepsOf(plan: ReloadPlan, actions?: ReloadActions): Step[] {
   ];
 }
 
-function nodeSteps(plan: ReloadPlan, actions?: ReloadActions): Step[] {
+/** A switch that comes, or is another from then on. */
+function switchStep(definition: LabSwitch, actions?: ReloadActions): Step {
+  return {
+    verb: 'set',
+    object: `switch ${definition.name}`,
+    action: async () => actions?.setSwitch(definition),
+    model: (lab) => withSwitches(lab, definition.name, [definition]),
+  };
+}
+
+function removalSteps(plan: ReloadPlan, actions?: ReloadActions): Step[] {
   return [
+    ...plan.removeSwitches.map(
+      (name): Step => ({
+        verb: 'remove',
+        object: `switch ${name}`,
+        action: async () => actions?.removeSwitch(name),
+        model: (lab) => withSwitches(lab, name, []),
+      }),
+    ),
+    ...plan.shrinkSwitches.map((each) => switchStep(each, actions)),
     ...plan.removeInterfaces.map(
       (name): Step => ({
         verb: 'remove',
@@ -159,6 +183,11 @@ function nodeSteps(plan: ReloadPlan, actions?: ReloadActions): Step[] {
         announce: () => actions?.releaseNode(node.name),
       }),
     ),
+  ];
+}
+
+function additionSteps(plan: ReloadPlan, actions?: ReloadActions): Step[] {
+  return [
     ...plan.addNodes.map(
       (node): Step => ({
         verb: 'add',
@@ -192,6 +221,11 @@ function nodeSteps(plan: ReloadPlan, actions?: ReloadActions): Step[] {
 
 function withNode(lab: Lab, node: LabNode): Lab {
   return { ...lab, nodes: lab.nodes.map((other) => (other.name === node.name ? node : other)) };
+}
+
+/** Without the switch of that name, and with these. */
+function withSwitches(lab: Lab, name: string, switches: readonly LabSwitch[]): Lab {
+  return { ...lab, switches: [...(lab.switches ?? []).filter((each) => each.name !== name), ...switches] };
 }
 
 function withInterfaces(

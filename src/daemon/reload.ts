@@ -5,11 +5,21 @@
  * Nodes, interfaces, links and descriptors come, go and change. An interface that differs is made anew, and so are the
  * links that lead to it; a node that takes part in another way, or loses a setting under net, is made anew as a whole.
  * Nodes that join and differ are let go, to join again as what they are now. What a run is built on cannot change:
- * name, seed, workers, clock, timeline, switches and hubs, the room in its frames, and capture files as devices. Impairments of
- * switch ports can: they are their links'.
+ * name, seed, workers, clock, timeline, the room in its frames, and capture files as devices.
+ *
+ * A switch or hub that differs goes on to be one, and so do its ports that do not differ and their links; it begins to
+ * learn anew.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { Lab, LabDescriptor, LabInterface, LabLink, LabNode } from '../lab/model.ts';
+import {
+  interfacesOfSwitch,
+  type Lab,
+  type LabDescriptor,
+  type LabInterface,
+  type LabLink,
+  type LabNode,
+  type LabSwitch,
+} from '../lab/model.ts';
 
 /** The file asks for what needs another run, and nothing has changed; or it could be carried out in part only. */
 export class ReloadError extends Error {
@@ -23,9 +33,14 @@ export class ReloadError extends Error {
 export type ReloadPlan = {
   readonly closeDescriptors: readonly LabDescriptor[];
   readonly removeLinks: readonly string[];
+  readonly removeSwitches: readonly string[];
+  /** Ports go, and the rest is as it shall be. */
+  readonly shrinkSwitches: readonly LabSwitch[];
   readonly removeInterfaces: readonly string[];
   /** Without interfaces by then. */
   readonly removeNodes: readonly LabNode[];
+  /** New ones, and those with new ports or other settings. */
+  readonly setSwitches: readonly LabSwitch[];
   /** Their interfaces are among those that follow. */
   readonly addNodes: readonly LabNode[];
   readonly addInterfaces: readonly LabInterface[];
@@ -65,14 +80,16 @@ export function planReload(
   const same = new Set(sameInterfaces.map(({ name }) => name));
   const removed = interfacesOf(before).filter(({ name }) => !same.has(name));
   const added = interfacesOf(after).filter(({ name }) => !same.has(name));
-  refuseFixed(before, after, removed, added, largestMtu);
-  const gone = new Set(removed.map(({ name }) => name));
+  const switches = switchChanges(before, after);
+  refuseFixed(before, after, removed, [...added, ...switches.added], largestMtu);
+  const gone = new Set([...removed.map(({ name }) => name), ...switches.gone]);
   const addNodes = after.nodes.filter(({ name }) => !kept.has(name));
   const isMade = ({ join }: LabNode): boolean => join !== true && !after.virtual;
   return {
     ...linkChanges(before, after, gone),
     ...descriptorChanges(before, after, gone),
-    removeInterfaces: [...gone],
+    ...switches.plan,
+    removeInterfaces: removed.map(({ name }) => name),
     removeNodes: before.nodes.filter(({ name }) => !kept.has(name)),
     addNodes,
     addInterfaces: added,
@@ -84,6 +101,53 @@ export function planReload(
         return { node, was: { ...old, interfaces: old.interfaces.filter(({ name }) => same.has(name)) } };
       }),
     ],
+  };
+}
+
+function switchChanges(
+  before: Lab,
+  after: Lab,
+): {
+  plan: Pick<ReloadPlan, 'removeSwitches' | 'shrinkSwitches' | 'setSwitches'>;
+  gone: string[];
+  added: LabInterface[];
+} {
+  const [old, wanted] = [before.switches ?? [], after.switches ?? []];
+  const has = (interfaces: readonly LabInterface[], one: LabInterface): boolean =>
+    interfaces.some((each) => isDeepStrictEqual(each, one));
+  const without = (all: readonly LabSwitch[], others: readonly LabSwitch[]): LabInterface[] => {
+    const there = others.flatMap(interfacesOfSwitch);
+    return all.flatMap(interfacesOfSwitch).filter((each) => !has(there, each));
+  };
+  // Of another kind, or with room for other frames, it is another through and through.
+  const stays = ({ name, mirror }: LabSwitch): LabSwitch | undefined =>
+    wanted.find((each) => each.name === name && isDeepStrictEqual(each.mirror, mirror));
+  const shrinkSwitches = old.flatMap((each): LabSwitch[] => {
+    const next = stays(each);
+    return next === undefined || without([each], [next]).length === 0 ? [] : [restrictedTo(next, each.ports)];
+  });
+  const now = [
+    ...old.filter((each) => stays(each) && !shrinkSwitches.some(({ name }) => name === each.name)),
+    ...shrinkSwitches,
+  ];
+  return {
+    plan: {
+      removeSwitches: old.filter((each) => stays(each) === undefined).map(({ name }) => name),
+      shrinkSwitches,
+      setSwitches: wanted.filter((each) => !now.some((other) => isDeepStrictEqual(each, other))),
+    },
+    gone: without(old, wanted).map(({ name }) => name),
+    added: without(wanted, old),
+  };
+}
+
+/** The switch with those of its ports only that are among these. */
+function restrictedTo(whole: LabSwitch, ports: readonly LabInterface[]): LabSwitch {
+  const isKept = whole.ports.map((port) => ports.some((each) => isDeepStrictEqual(each, port)));
+  return {
+    ...whole,
+    ports: whole.ports.filter((_, i) => isKept[i]),
+    settings: { ...whole.settings, ports: whole.settings.ports.filter((_, i) => isKept[i]) },
   };
 }
 
@@ -140,7 +204,6 @@ function refuseFixed(
   for (const key of ['name', 'seed', 'workers', 'virtual'] as const) {
     if (before[key] !== after[key]) reasons.push(`${key} is ${before[key]}, and would be ${after[key]}`);
   }
-  if (!isDeepStrictEqual(before.switches, after.switches)) reasons.push('switches or hubs differ');
   if (!isDeepStrictEqual(before.timeline, after.timeline)) reasons.push('the timeline differs');
   for (const { name, mtu } of added) {
     if (mtu > largestMtu)

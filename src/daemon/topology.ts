@@ -16,7 +16,14 @@ import type { Command } from '../engine/commands.ts';
 import { INTERFACE_UP } from '../engine/counters.ts';
 import type { PlaneHost } from '../engine/host.ts';
 import { CommandError, fitsMailbox } from '../engine/mailbox.ts';
-import type { Lab, LabInterface, LabLink } from '../lab/model.ts';
+import {
+  interfacesOfSwitch,
+  isSwitchPort,
+  type Lab,
+  type LabInterface,
+  type LabLink,
+  type LabSwitch,
+} from '../lab/model.ts';
 import { type ChangedLink, LabChangeError, type LinkStatus, type NamedLinkChange } from './contract.ts';
 import { largestMtu } from './layout.ts';
 import { LinkTable, type Told } from './links.ts';
@@ -80,21 +87,24 @@ export class Topology {
     this.#events = events;
     this.registry = new Registry(arena);
     this.links = new LinkTable(arena, lab.seed);
-    this.switches = new SwitchTable(arena, lab.switches ?? [], (name) => this.links.at(name), uptimeNs);
+    this.switches = new SwitchTable(arena, (name) => this.links.at(name), uptimeNs);
   }
 
   /** Makes what the lab file names, in as few commands as possible. An interface without a device has none yet. */
   start(devices?: ReadonlyMap<string, OpenPort>): Promise<void> {
     return this.#inTurn(async () => {
       const readers = readersOf(this.#lab, this.#arena.capacity.workers);
-      const ports = (this.#lab.switches ?? []).flatMap((each) => [...each.ports, each.mirror]);
+      const switches = this.#lab.switches ?? [];
+      const ports = switches.flatMap(interfacesOfSwitch);
       const shared = [...this.#lab.nodes.flatMap((node) => node.interfaces), ...ports].flatMap((each) =>
         this.#register(each, devices?.get(each.name), readers.get(each.name)),
       );
       for (const link of this.#lab.links) this.links.add(link, (name) => this.#entry(name));
       const links = this.#lab.links.flatMap(({ name }) => this.#wiring(name));
-      const wiring = [...this.switches.wiring((name) => this.#entry(name)), ...links];
+      const made = switches.map((each) => this.switches.set(each, (name) => this.#entry(name)));
+      const wiring = [...made.flatMap(({ told }) => told), ...links];
       await this.#tell((worker) => [...shared, ...commandsOf(wiring, worker)]);
+      for (const { inForce } of made) inForce();
     });
   }
 
@@ -122,10 +132,65 @@ export class Topology {
   removeInterface(name: string): Promise<void> {
     return this.#inTurn(async () => {
       const entry = this.#entry(name);
-      const link = this.links.at(name);
-      if (link !== undefined)
-        throw new LabChangeError('EBUSY', `link ${link} leads to ${name}; remove that first`);
+      this.#refuseLinked([entry]);
       await this.#remove(entry);
+    });
+  }
+
+  /**
+   * Adds a switch or hub, or makes one another: ports come, or ports go, to which no link leads; what it has learned is
+   * forgotten. What enters it at ports that stay is carried on. Throws LabChangeError as addInterface() does, and
+   * EBUSY.
+   *
+   * @param peers for ports, the interfaces that they will be linked to, whose worker is to carry the switch as well
+   */
+  setSwitch(definition: LabSwitch, peers: ReadonlyMap<string, string> = new Map()): Promise<void> {
+    return this.#inTurn(async () => {
+      const wanted = interfacesOfSwitch(definition);
+      const gone = this.switches
+        .interfacesOf(definition.name)
+        .filter(({ name }) => !wanted.some((each) => each.name === name));
+      this.#refuseLinked(gone);
+      const added = wanted.filter(({ name }) => this.registry.get(name) === undefined);
+      const ports = definition.ports.map(({ name }) => name);
+      const reader = [...ports, ...ports.flatMap((name) => peers.get(name) ?? [])]
+        .map((name) => this.registry.get(name)?.reader)
+        .find((each) => each !== undefined);
+      try {
+        const commands = added.flatMap((each) => this.#register(each, undefined, reader));
+        await this.#tell(() => commands);
+        const {
+          told,
+          undo: back,
+          inForce,
+          givenUp,
+        } = this.switches.set(definition, (name) => this.#entry(name));
+        await this.#tell(
+          (worker) => commandsOf(told, worker),
+          async () => {
+            await this.#settled((worker) => commandsOf(back, worker));
+            givenUp();
+          },
+        );
+        inForce();
+      } catch (error) {
+        await this.#removeAll(added);
+        throw error;
+      }
+      await this.#removeAll(gone);
+    });
+  }
+
+  /** Removes a switch or hub and its interfaces. Throws LabChangeError: ENXIO, EBUSY (a link leads to it). */
+  removeSwitch(name: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const interfaces = this.switches.interfacesOf(name);
+      this.#refuseLinked(interfaces);
+      const removal = this.switches.remove(name);
+      if (!removal) throw new LabChangeError('ENXIO', `there is no switch ${name}`);
+      await this.#settled((worker) => commandsOf([removal.told], worker));
+      removal.released();
+      await this.#removeAll(interfaces);
     });
   }
 
@@ -250,7 +315,7 @@ export class Topology {
       throw new LabChangeError('EINVAL', `${name}: ${why}; take the lab down and up`);
     }
     const linkType = definition.kind === 'tun' ? LINKTYPE_RAW : LINKTYPE_ETHERNET;
-    const isSwitched = isPort({ definition });
+    const isSwitched = isSwitchPort(definition);
     const device = this.#lab.virtual && !isSwitched ? MEMORY : port;
     if (device) this.#checkLinkType(name, linkType, device);
     const entry = this.registry.add(definition, linkType, reader);
@@ -263,7 +328,8 @@ export class Topology {
   /** What enters a switch is carried by the worker that the switch belongs to. */
   #checkWorkers({ name, endpoints }: LabLink): void {
     const [first, second] = endpoints.map((end) => this.#entry(end));
-    if (first!.reader === second!.reader || !(isPort(first!) || isPort(second!))) return;
+    if (first!.reader === second!.reader) return;
+    if (!isSwitchPort(first!.definition) && !isSwitchPort(second!.definition)) return;
     const why = `${first!.name} and ${second!.name} belong to different workers, and one is a switch's`;
     throw new LabChangeError('EINVAL', `link ${name}: ${why}; take the lab down and up`);
   }
@@ -293,6 +359,22 @@ export class Topology {
     await this.#takeDevice(entry);
     await this.#quiesce([{ do: 'remove-port', index: entry.index }]);
     this.registry.reclaim(entry);
+  }
+
+  /** Those that are there. */
+  async #removeAll(interfaces: readonly { readonly name: string }[]): Promise<void> {
+    for (const { name } of interfaces) {
+      const entry = this.registry.get(name);
+      if (entry !== undefined) await this.#remove(entry);
+    }
+  }
+
+  #refuseLinked(interfaces: readonly { readonly name: string }[]): void {
+    for (const { name } of interfaces) {
+      const link = this.links.at(name);
+      if (link !== undefined)
+        throw new LabChangeError('EBUSY', `link ${link} leads to ${name}; remove that first`);
+    }
   }
 
   async #removeLink(name: string): Promise<LinkStatus> {
@@ -364,11 +446,6 @@ export class Topology {
 
 /** The device of an interface of a virtual lab is not a file. */
 const MEMORY: OpenPort = { fd: -1, linkType: LINKTYPE_ETHERNET };
-
-/** Whether there is a switch behind an interface, and no device. */
-function isPort({ definition }: Pick<RegisteredInterface, 'definition'>): boolean {
-  return definition.kind === 'switch' || definition.kind === 'hub';
-}
 
 function commandsOf(told: readonly Told[], worker: number): Command[] {
   return told.filter((each) => each.worker === worker).map(({ command }) => command);

@@ -47,6 +47,11 @@ export class Bridge {
     for (let i = 0; i < count; i++) this.#send(targets[i]!, slot, nowNs);
   }
 
+  /** See Switch. */
+  forget(port: number): void {
+    this.#switch.forget(port);
+  }
+
   #send(target: number, slot: number, nowNs: number): void {
     const { pool, receive, mirror } = this.#context;
     const port = this.#ports[target]!;

@@ -45,7 +45,7 @@ export type Command =
       readonly path: string;
     }
   | {
-      /** Interfaces are the ports of a switch, which belongs to this worker alone. */
+      /** Interfaces are the ports of a switch, new or changed, which belongs to this worker alone. */
       readonly do: 'switch';
       /** Number of its records in the arena. */
       readonly index: number;
@@ -54,6 +54,8 @@ export type Command =
       readonly ports: readonly number[];
       readonly mirror: number;
     }
+  /** There is no such switch any more; harmless when there was none. */
+  | { readonly do: 'remove-switch'; readonly index: number }
   /** Carry nothing more in that direction; what is under way is dropped. Harmless when it is not carried. */
   | { readonly do: 'remove-link'; readonly direction: number }
   | { readonly do: 'set'; readonly direction: number; readonly settings: LinkSettings }
@@ -104,8 +106,7 @@ export function execute(target: CommandTarget, command: Command): void {
       if (port === undefined && fd === null) break;
       if (port === undefined) throw new Error(`there is no port ${index}`);
       target.unwatch(port);
-      port.device = fd === null ? undefined : target.device(index, fd, offload, shared);
-      if (!port.hasCarrier) port.device?.setCarrier?.(false);
+      plane.setDevice(port, fd === null ? undefined : target.device(index, fd, offload, shared));
       if (port.device && port.reads) target.watch(port);
       break;
     }
@@ -119,6 +120,9 @@ export function execute(target: CommandTarget, command: Command): void {
     }
     case 'switch':
       plane.addSwitch(command.index, command.settings, command.ports, command.mirror);
+      break;
+    case 'remove-switch':
+      plane.removeSwitch(command.index);
       break;
     case 'remove-link':
       plane.removeLink(command.direction);

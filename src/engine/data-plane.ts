@@ -13,6 +13,7 @@ import type { CompiledModule } from '../bpf/compiled.ts';
 import { DIRECTION_IN } from '../bpf/record.ts';
 import type { DecisionSink } from '../decisions/decision.ts';
 import { FrameLog } from '../decisions/frame-log.ts';
+import type { Device } from '../device/device.ts';
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../device/link-type.ts';
 import { LinkDirection } from '../link/direction.ts';
 import { createRandom } from '../link/random.ts';
@@ -26,7 +27,15 @@ import type { Clock } from './clock.ts';
 import { RECEIVE_BYTES, RECEIVE_FRAMES } from './counters.ts';
 import { FramePool } from './frame-pool.ts';
 import { observe } from './histogram.ts';
-import { type Direction, numberOf, type OnFrame, type Port, setCarrier, unreadIf } from './port.ts';
+import {
+  type Direction,
+  forgetAddresses,
+  numberOf,
+  type OnFrame,
+  type Port,
+  setCarrier,
+  unreadIf,
+} from './port.ts';
 import { Receiver } from './receiver.ts';
 import { Scheduler } from './scheduler.ts';
 import { NOBODY } from './shares.ts';
@@ -56,6 +65,8 @@ export class DataPlane {
   readonly #clock: Clock;
   readonly #ports: Map<number, Port> = new Map();
   readonly #directions: Map<number, Direction> = new Map();
+  /** The ports of each switch. */
+  readonly #switches: Map<number, readonly Port[]> = new Map();
   readonly #onGone: (port: Port) => void;
   /** While decisions are recorded. */
   #log: FrameLog | undefined;
@@ -107,7 +118,8 @@ export class DataPlane {
   }
 
   /**
-   * Makes interfaces the ports of a switch, which frames from their links enter.
+   * Makes interfaces the ports of a switch, which frames from their links enter; those that it had are none any more.
+   * Its counters go on, and it has learned nothing yet.
    * @param mirror the interface whose descriptors see them
    */
   addSwitch(index: number, settings: SwitchSettings, interfaces: readonly number[], mirror: number): void {
@@ -117,6 +129,8 @@ export class DataPlane {
     this.#clock.stampAt(0, stamp);
     counters[CLOCK_START_NS] = stamp.uptimeSeconds * 1e9 + stamp.uptimeNanoseconds;
     const table = new MacTable(memory.buffer, this.#arena.macTable(index), settings.ageingNs);
+    this.removeSwitch(index);
+    table.forget();
     const ports = interfaces.map((each) => this.#ports.get(each)!);
     const bridge = new Bridge(
       {
@@ -132,6 +146,20 @@ export class DataPlane {
       port.bridge = bridge;
       port.bridgePort = i;
     }
+    this.#switches.set(index, ports);
+  }
+
+  /** Leaves the ports of a switch, if there is one, with nothing behind them. */
+  removeSwitch(index: number): void {
+    for (const port of this.#switches.get(index) ?? []) port.bridge = undefined;
+    this.#switches.delete(index);
+  }
+
+  /** Puts a device behind a port, or none: what is heard of its node is forgotten then. */
+  setDevice(port: Port, device: Device | undefined): void {
+    port.device = device;
+    if (!port.hasCarrier) device?.setCarrier?.(false);
+    if (device === undefined) forgetAddresses(port.direction?.far);
   }
 
   /** Starts to carry frames from one port to the other. */
@@ -181,6 +209,7 @@ export class DataPlane {
     const { link, near, far } = removed;
     near.direction = undefined;
     setCarrier(far, true);
+    forgetAddresses(far);
     this.#directions.delete(direction);
     this.scheduler.cancel(direction);
     const { pool } = this;
@@ -201,7 +230,10 @@ export class DataPlane {
   }
 
   set(direction: number, settings: LinkSettings): void {
-    this.#directions.get(direction)?.link.set(settings, this.#clock.nowNs());
+    const changed = this.#directions.get(direction);
+    if (!changed) return;
+    changed.link.set(settings, this.#clock.nowNs());
+    if (settings.carrier === 'down') forgetAddresses(changed.far);
   }
 
   /**
@@ -279,7 +311,7 @@ export class DataPlane {
 
   #gone(port: Port): void {
     if (!port.device) return;
-    port.device = undefined;
+    this.setDevice(port, undefined);
     this.#onGone(port);
   }
 }

@@ -53,9 +53,15 @@ export function unreadIf(slot: number): DropReason | undefined {
   return slot === -1 ? 'pool' : undefined;
 }
 
-/** Whether the device behind a port has a carrier from now on. */
+/** Whether the device behind a port has a carrier from now on; a switch behind it forgets what it learned there. */
 export function setCarrier(port: Port, hasCarrier: boolean): void {
   if (hasCarrier === port.hasCarrier) return;
   port.hasCarrier = hasCarrier;
   port.device?.setCarrier?.(hasCarrier);
+  if (!hasCarrier) forgetAddresses(port);
+}
+
+/** A switch behind a port forgets what it has learned there. */
+export function forgetAddresses(port: Port | undefined): void {
+  port?.bridge?.forget(port.bridgePort);
 }

@@ -98,3 +98,13 @@ export type Lab = {
 export function nodesToMake({ virtual, nodes }: Lab): LabNode[] {
   return virtual ? [] : nodes.filter(({ join }) => join !== true);
 }
+
+/** Whether there is a switch or hub behind an interface, and no device. */
+export function isSwitchPort({ kind }: LabInterface): boolean {
+  return kind === 'switch' || kind === 'hub';
+}
+
+/** The interfaces that a switch is made of. */
+export function interfacesOfSwitch({ ports, mirror }: LabSwitch): LabInterface[] {
+  return [...ports, mirror];
+}

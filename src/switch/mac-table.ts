@@ -1,7 +1,8 @@
 /**
  * Where addresses are: MAC address and VLAN to port, each until it has been silent for the ageing time. Of fixed size:
  * an address falls into one of the buckets, and when all places there are taken by others that are not aged, it is not
- * learned, so that a flood of addresses drives out none that is in use. An aged entry is a free place; nothing sweeps.
+ * learned, so that a flood of addresses drives out none that is in use. An aged entry is a free place; nothing sweeps but
+ * forget(), when a port has lost its carrier.
  *
  * Lies in memory that two threads may see. Written by the worker that the switch belongs to. Read by the control
  * thread, without a lock: an entry's version is odd while another address is being written there, and a reader that
@@ -97,6 +98,18 @@ export class MacTable {
     this.#f64[free / 2 + SEEN] = nowNs;
     Atomics.add(i32, free + VERSION, 1);
     return NEW;
+  }
+
+  /** Forgets what is at a port, or at all of them. For the thread that writes. */
+  forget(port?: number): void {
+    const i32 = this.#i32;
+    for (let word = 0; word < i32.length; word += ENTRY_WORDS) {
+      const place = i32[word + PORT]!;
+      if (place === 0 || (port !== undefined && place !== port + 1)) continue;
+      Atomics.add(i32, word + VERSION, 1);
+      i32[word + PORT] = 0;
+      Atomics.add(i32, word + VERSION, 1);
+    }
   }
 
   /** All addresses that are known, by VLAN and address. For the thread that does not write. */

@@ -84,6 +84,11 @@ export class Switch {
     return 1;
   }
 
+  /** A port has lost its carrier: what was learned there is somewhere else, or nowhere. */
+  forget(port: number): void {
+    this.#table.forget(port);
+  }
+
   /** What becomes of that frame's tag where it leaves by a port. */
   tagChange(port: number, bytes: Uint8Array, at: number): TagChange {
     if (this.#members === undefined) return KEEP;

@@ -103,6 +103,19 @@ describe('a switch', () => {
     expect(emulator.switch('sw0')).toMatchObject({ moved: 1, addresses: 2 });
   });
 
+  it.each<[what: string, lose: (emulator: Emulator) => Promise<unknown>]>([
+    ['carrier', (emulator) => emulator.setLink('sw0/b:eth0', { forward: { carrier: 'down' } })],
+    ['node', (emulator) => emulator.disconnect('b:eth0')],
+    ['link', (emulator) => emulator.removeLink('sw0/b:eth0')],
+  ])('forgets what it has learned at a port that loses its %s, and nothing else', async (_what, lose) => {
+    const { emulator, send } = await lab(FOUR);
+    await send(['b', frame('b', 'all')], ['c', frame('c', 'all')]);
+    await lose(emulator);
+    expect(emulator.switchAddresses('sw0')).toMatchObject([{ mac: '02:00:00:00:00:0c' }]);
+    expect(await send(['a', frame('a', 'b')])).toMatchObject({ c: 1, d: 1 });
+    expect(await send(['a', frame('a', 'c')])).toEqual({ c: 1 });
+  });
+
   it('does not pass on what is for bridges only, but spanning tree frames', async () => {
     const { emulator, send } = await lab(FOUR);
     const lldp = Buffer.concat([Buffer.from('0180c200000e', 'hex'), frame('a', 'b').subarray(6)]);
