@@ -75,6 +75,7 @@ export const CLEAR_IMPAIRMENTS: readonly Partial<LinkSettings>[] = [
   NO_DELAY,
   NO_REORDER,
   NO_SLOT,
+  NORMAL_PRECISION,
   CONSTANT,
   { rules: [] },
 ];
