@@ -7,7 +7,13 @@ import { statSync } from 'node:fs';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import type { CaptureFormat } from '../capture/formats.ts';
 import type { MergedFormat } from '../capture/merged-output.ts';
-import type { AddressStatus, InterfaceStatus, LinkStatus, SwitchStatus } from '../daemon/contract.ts';
+import type {
+  AddressStatus,
+  InterfaceStatus,
+  LinkStatus,
+  SwitchStatus,
+  WorkerStatus,
+} from '../daemon/contract.ts';
 import { listLabs } from '../lab/state.ts';
 import { PROBLEM_MEDIA_TYPE, type Problem, problem } from './problem.ts';
 import type { AttachRequest, DescriptorChange, LinkChangeRequest } from './schemas/requests.ts';
@@ -181,6 +187,10 @@ export class ControlClient {
   async changeLinks(links: Readonly<Record<string, LinkChangeRequest>>): Promise<LinkChanged[]> {
     const answer = await this.#json<{ links: LinkChanged[] }>('PATCH', '/v1/links', { body: { links } });
     return answer.links;
+  }
+
+  async workers(): Promise<WorkerStatus[]> {
+    return (await this.#json<{ workers: WorkerStatus[] }>('GET', '/v1/workers')).workers;
   }
 
   async switches(): Promise<SwitchStatus[]> {

@@ -37,6 +37,7 @@ import { metricsRoutes } from './routes/metrics.ts';
 import { readRoutes } from './routes/read.ts';
 import { streamRoutes } from './routes/stream.ts';
 import { switchRoutes } from './routes/switches.ts';
+import { workerRoutes } from './routes/workers.ts';
 import { toProblem } from './to-problem.ts';
 import { UserQuota } from './user-quota.ts';
 import { validatorCompiler } from './validation.ts';
@@ -172,6 +173,7 @@ function addRoutes(app: App, context: ControlContext): void {
   frameRoutes(app, context);
   linkRoutes(app, context);
   switchRoutes(app, context);
+  workerRoutes(app, context);
   labRoutes(app, context);
   metricsRoutes(app, context);
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());

@@ -5,6 +5,7 @@
 import type { AttachOptions, DescriptorHandle } from '../bpf/types.ts';
 import type { Histogram } from '../engine/histogram.ts';
 import type { Lab } from '../lab/model.ts';
+import type { OverloadCause } from '../link/overload.ts';
 import type { DropReason, LinkSettings } from '../link/settings.ts';
 import type { PortSettings } from '../switch/settings.ts';
 
@@ -49,6 +50,8 @@ export type DirectionStatus = {
   readonly inFlight: number;
   /** How long after the moment that delay and rate asked for frames were delivered. */
   readonly delayError: Histogram;
+  /** Why the emulator itself is the bottleneck of the direction, while it is; empty otherwise. See link/overload.ts. */
+  readonly overloaded: readonly OverloadCause[];
   /** In the order of the settings' rules. */
   readonly rules: readonly RuleStatus[];
 };

@@ -33,6 +33,8 @@ import {
   type WorkerStatus,
 } from './contract.ts';
 import { capacityOf, largestMtu } from './layout.ts';
+import type { OverloadChange } from './links.ts';
+import { LoadWatch } from './load-watch.ts';
 import { Recording } from './recording.ts';
 import { macBytes, type RegisteredInterface } from './registry.ts';
 import { type OpenPort, Topology, type TopologyEvents } from './topology.ts';
@@ -45,6 +47,8 @@ export type EmulatorOptions = TopologyEvents & {
   readonly ports?: ReadonlyMap<string, OpenPort>;
   /** A data plane failed; the lab cannot go on. */
   readonly onFailure?: (error: Error) => void;
+  /** The emulator has become, or is no longer, the bottleneck of links. */
+  readonly onOverload?: (changes: readonly OverloadChange[]) => void;
 };
 
 export class Emulator implements EmulatorControl {
@@ -57,6 +61,7 @@ export class Emulator implements EmulatorControl {
   readonly #fuser: FilterFuser;
   readonly #host: PlaneHost;
   readonly #inline: InlineHost | undefined;
+  readonly #load: LoadWatch | undefined;
   #recording: Recording | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -88,6 +93,10 @@ export class Emulator implements EmulatorControl {
     const inline = this.#inline;
     const uptimeNs = inline && ((): number => inline.nowNs());
     this.#topology = new Topology(this.#arena, lab, this.#host, detachAll, options, uptimeNs);
+    if (inline === undefined) {
+      const onOverload = options.onOverload ?? ((): void => {});
+      this.#load = new LoadWatch(() => this.workers(), this.#topology.links, onOverload);
+    }
     this.#topology.onDirectionEnd = (direction) => this.#recording?.forget(direction);
   }
 
@@ -97,6 +106,7 @@ export class Emulator implements EmulatorControl {
     try {
       await emulator.#topology.start(options.ports);
     } catch (error) {
+      emulator.#load?.close();
       await emulator.#host.close();
       throw error;
     }
@@ -258,6 +268,7 @@ export class Emulator implements EmulatorControl {
   }
 
   async #stop(): Promise<void> {
+    this.#load?.close();
     this.#fuser.close();
     await this.#topology.stop();
     await this.#host.close();

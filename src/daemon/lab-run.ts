@@ -17,6 +17,7 @@ import { type Moment, momentsOf } from '../timeline/moments.ts';
 import { play } from '../timeline/play.ts';
 import { CONTROL_OWNER, DEFAULT_BUFFER_BYTES, DEFAULT_READ_TIMEOUT_MS } from './contract.ts';
 import { Emulator, type OpenPort } from './emulator.ts';
+import { logOverload } from './load-watch.ts';
 import { MadeNodes } from './made-nodes.ts';
 import type { Recording } from './recording.ts';
 import { planReload } from './reload.ts';
@@ -231,7 +232,13 @@ export class LabRun {
       log.warn({ interface: name }, 'the device that its node had brought has gone');
       this.#options.onInterfaceDown?.(name);
     };
-    const emulator = await Emulator.start(this.lab, { onFailure, onInterfaceGone, onInterfaceDown, ports });
+    const emulator = await Emulator.start(this.lab, {
+      onFailure,
+      onInterfaceGone,
+      onInterfaceDown,
+      onOverload: (changes) => logOverload(log, changes),
+      ports,
+    });
     this.emulator = emulator;
     let recording: Recording | undefined;
     this.#onDown('stop the emulator', async () => {

@@ -7,7 +7,7 @@
  */
 import type { Arena } from '../arena/arena.ts';
 import type { Command } from '../engine/commands.ts';
-import { clearHistogram, readHistogram } from '../engine/histogram.ts';
+import { clearHistogram, countAbove, readHistogram } from '../engine/histogram.ts';
 import type { LabLink } from '../lab/model.ts';
 import {
   DELAYED_FRAMES,
@@ -25,6 +25,7 @@ import {
   ruleCounters,
 } from '../link/counters.ts';
 import { filterProblem } from '../link/filter.ts';
+import { LATE_NS, type LoadCounts, Overload, type OverloadCause } from '../link/overload.ts';
 import { DROP_REASONS, type DropReason, type LinkSettings } from '../link/settings.ts';
 import {
   type DirectionStatus,
@@ -48,10 +49,20 @@ type Direction = {
   readonly counters: Float64Array;
   /** What is counted of its delay errors until now. */
   readonly delayError: () => Histogram;
+  readonly load: () => LoadCounts;
+  readonly overload: Overload;
   settings: LinkSettings;
 };
 
 type Link = { readonly definition: LabLink; readonly forward: Direction; readonly reverse: Direction };
+
+/** A direction whose overload has changed: begun, ended, or with other causes. */
+export type OverloadChange = {
+  readonly link: string;
+  readonly direction: Side;
+  readonly before: readonly OverloadCause[];
+  readonly causes: readonly OverloadCause[];
+};
 
 /** A command, and the worker it is for. */
 export type Told = { readonly worker: number; readonly command: Command };
@@ -102,6 +113,7 @@ export class LinkTable {
       const at = this.#arena.delayError(index);
       clearHistogram(this.#arena.f64, at);
       const delayError = (): Histogram => readHistogram(this.#arena.f64, at);
+      const load = (): LoadCounts => loadOf(counters, this.#arena.f64, at);
       const path = `${name}/${side}`;
       this.#paths[index] = path;
       const { reader, linkType } = interfaceOf(from);
@@ -114,6 +126,8 @@ export class LinkTable {
         path,
         counters,
         delayError,
+        load,
+        overload: new Overload(load()),
         settings: definition[side],
       };
     };
@@ -162,6 +176,23 @@ export class LinkTable {
   get(name: string): LinkStatus | undefined {
     const link = this.#links.get(name);
     return link && linkStatus(link);
+  }
+
+  /**
+   * Judges for all directions whether they are overloaded, once in a window (link/overload.ts). Returns what changed.
+   * @param busyShare of a worker, in that window
+   */
+  judgeLoad(busyShare: (worker: number) => number): OverloadChange[] {
+    return [...this.#links.values()].flatMap((link) =>
+      SIDES.flatMap((side) => {
+        const { overload, worker, load } = link[side];
+        const before = overload.causes;
+        const isChanged = overload.judge(load(), busyShare(worker));
+        return isChanged
+          ? [{ link: link.definition.name, direction: side, before, causes: overload.causes }]
+          : [];
+      }),
+    );
   }
 
   /** The worker that writes to an interface; 0 when no link leads there. */
@@ -223,6 +254,17 @@ export class LinkTable {
   }
 }
 
+/** What a direction has counted until now. */
+function loadOf(counters: Float64Array, f64: Float64Array, delayError: number): LoadCounts {
+  const { all, above } = countAbove(f64, delayError, LATE_NS);
+  return {
+    offered: counters[OFFERED_FRAMES]!,
+    timed: all,
+    late: above,
+    pool: counters[dropCounter('pool')]!,
+  };
+}
+
 /** Throws LabChangeError: EINVAL. */
 function checkFilters(path: string, settings: LinkSettings, linkType: number): void {
   const problem = filterProblem(settings, linkType);
@@ -238,7 +280,7 @@ function linkStatus({ definition, forward, reverse }: Link): LinkStatus {
   };
 }
 
-function directionStatus({ from, to, settings, counters, delayError }: Direction): DirectionStatus {
+function directionStatus({ from, to, settings, counters, delayError, overload }: Direction): DirectionStatus {
   const drops = Object.fromEntries(
     DROP_REASONS.map((reason) => [reason, counters[dropCounter(reason)]!]),
   ) as Record<DropReason, number>;
@@ -259,6 +301,7 @@ function directionStatus({ from, to, settings, counters, delayError }: Direction
     queueBytes: counters[QUEUE_BYTES]!,
     queueFrames: counters[QUEUE_FRAMES]!,
     delayError: delayError(),
+    overloaded: overload.causes,
     inFlight: Math.max(0, offered.frames + duplicated - delivered.frames - dropped),
     rules: settings.rules.map(({ match }, i) => ({
       match,

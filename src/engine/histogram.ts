@@ -36,6 +36,17 @@ export function readHistogram(f64: Float64Array, at: number): Histogram {
   };
 }
 
+/** How many values were counted, and how many of them above a bound, which is one of UPPER_BOUNDS_NS. */
+export function countAbove(f64: Float64Array, at: number, boundNs: number): { all: number; above: number } {
+  let [all, above] = [0, 0];
+  for (let bucket = 0; bucket < SUM; bucket++) {
+    const count = f64[at + bucket]!;
+    all += count;
+    if (bucket > 0 && UPPER_BOUNDS_NS[bucket - 1]! >= boundNs) above += count;
+  }
+  return { all, above };
+}
+
 /** Forgets what has been counted. */
 export function clearHistogram(f64: Float64Array, at: number): void {
   f64.fill(0, at, at + HISTOGRAM_FIELDS);

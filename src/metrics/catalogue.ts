@@ -15,6 +15,7 @@ import type {
   WorkerStatus,
 } from '../daemon/contract.ts';
 import { UPPER_BOUNDS_NS } from '../engine/histogram.ts';
+import { OVERLOAD_CAUSES } from '../link/overload.ts';
 import { bytesFor } from '../link/queue/limit.ts';
 import { DROP_REASONS } from '../link/settings.ts';
 import { VERSION } from '../package.ts';
@@ -30,6 +31,7 @@ export type Label =
   | 'from'
   | 'to'
   | 'reason'
+  | 'cause'
   | 'switch'
   | 'rule'
   | 'descriptor'
@@ -48,6 +50,7 @@ export const LABELS: Readonly<Record<Label, string>> = {
   from: 'the interface whose frames it carries: one for each direction',
   to: 'the interface that gets them: one for each direction',
   reason: `why the frame was dropped: ${DROP_REASONS.map((reason) => `\`${reason}\``).join(', ')}`,
+  cause: `why the emulator is the bottleneck: ${OVERLOAD_CAUSES.map((cause) => `\`${cause}\``).join(', ')}`,
   switch: 'name of the switch or hub, from the lab file',
   rule: "place of a rule among those of its direction, from 0: what it matches is in the lab's settings, not here",
   descriptor: 'number of a descriptor, as `taplab stats` shows it; its series end when it is closed',
@@ -323,6 +326,14 @@ const LINKS: Family = family(
       name: 'taplab_link_delay_error_seconds',
       help: 'How long after the moment that delay and rate asked for frames were delivered.',
       histogram: ({ delayError }) => delayError,
+    },
+    {
+      name: 'taplab_link_overloaded',
+      help: '1 while the emulator itself is the bottleneck: frames come over 1 ms late, there are no slots for them, or the worker is busy all the time.',
+      labels: ['cause'],
+      series: OVERLOAD_CAUSES.length,
+      values: ({ overloaded }) =>
+        OVERLOAD_CAUSES.map((cause) => [{ cause }, overloaded.includes(cause) ? 1 : 0]),
     },
     {
       name: 'taplab_link_configured_delay_seconds',

@@ -7,7 +7,7 @@ import { enhancedPacket, interfaceDescription, sectionHeader } from '../../src/c
 import { runCli } from '../../src/cli/run.ts';
 import { Terminal } from '../../src/cli/terminal.ts';
 import { resolveFilter } from '../../src/control/filter.ts';
-import { CONTROL_OWNER } from '../../src/daemon/contract.ts';
+import { CONTROL_OWNER, type Histogram } from '../../src/daemon/contract.ts';
 import { batchOf } from '../capture/helper.ts';
 import { eventually, type Fixture, startFixture } from '../control/fixture.ts';
 
@@ -263,6 +263,44 @@ describe('stats', () => {
   });
 });
 
+describe('lateness', () => {
+  test('is in stats, for links of what came meanwhile and for workers', async () => {
+    const { emulator } = fixture;
+    const [link] = emulator.linkState;
+    emulator.linkState[0] = { ...link!, forward: { ...link!.forward, delayError: lateBy([5, 0, 0]) } };
+    emulator.workerState.loopLag = lateBy([0, 0, 0]);
+    const shown = taplab('stats', '--interval', '200');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    emulator.linkState[0] = { ...link!, forward: { ...link!.forward, delayError: lateBy([5, 98, 2]) } };
+    emulator.workerState.loopLag = lateBy([4, 0, 0]);
+    const { out } = await shown;
+    emulator.linkState[0] = link!;
+    expect(out).toMatch(/^wan +forward .* 0 {2,}≤ 250us +> 250us +-$/m);
+    expect(out).toMatch(/^ *0 +\d+% +\d+% +≤ 50us +≤ 50us +0 of 16$/m);
+    expect(out).not.toContain('overloaded');
+  });
+
+  test.each(['stats', 'ps'])(
+    'too much of it is explained by %s, once for all links it is about',
+    async (command) => {
+      const { linkState } = fixture.emulator;
+      const [link] = linkState;
+      linkState[0] = {
+        ...link!,
+        forward: { ...link!.forward, overloaded: ['late', 'pool'] },
+        reverse: { ...link!.reverse, overloaded: ['pool'] },
+      };
+      const { out } = await taplab(command, ...(command === 'stats' ? ['--interval', '50'] : []));
+      linkState[0] = link!;
+      expect(out).toMatch(
+        /^overloaded \(late\): wan forward: frames leave over 1 ms after .*; have more workers/m,
+      );
+      expect(out).toMatch(/^overloaded \(pool\): wan forward, wan reverse: .* no slot/m);
+      expect(out).not.toContain('(worker)');
+    },
+  );
+});
+
 describe('attach and detach', () => {
   test('print the id, and the counters at the end', async () => {
     const attached = await taplab(
@@ -511,3 +549,8 @@ test('down asks for the end, and says so when it does not come', async () => {
   expect(status).toBe(1);
   expect(err).toMatch(/still going down after 1 second;/);
 });
+
+/** A histogram of what was late by at most 50 µs, at most 250 µs, and more. */
+function lateBy(counts: readonly number[]): Histogram {
+  return { upperBoundsNs: [50e3, 250e3], counts, sumNs: 0 };
+}

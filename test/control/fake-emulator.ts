@@ -446,6 +446,7 @@ function directionStatus(from: string, to: string, settings: LinkSettings): Dire
     queueFrames: 0,
     inFlight: 0,
     delayError: noValues(),
+    overloaded: [],
     rules: [],
   };
 }

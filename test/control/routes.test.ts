@@ -265,6 +265,12 @@ describe('links', () => {
   });
 });
 
+test('workers say how busy and how late they are', async () => {
+  const { status, json } = await fixture.send('GET', '/v1/workers');
+  expect(status).toBe(200);
+  expect(json).toMatchObject({ workers: [{ index: 0, alive: true, busyNs: 0, slots: 16 }] });
+});
+
 describe('the lab', () => {
   test('is described with its nodes and their namespaces', async () => {
     const { json } = await fixture.send<LabResource>('GET', '/v1/lab');
@@ -322,6 +328,7 @@ describe('descriptions', () => {
       'listLinks',
       'listSwitchAddresses',
       'listSwitches',
+      'listWorkers',
       'lock',
       'read',
       'reload',

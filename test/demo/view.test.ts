@@ -20,6 +20,7 @@ function direction(from: string, to: string, frames: number, loss: number): Dire
     queueFrames: 2,
     inFlight: 3,
     delayError: { upperBoundsNs: [], counts: [0], sumNs: 0 },
+    overloaded: [],
     rules: [],
   };
 }

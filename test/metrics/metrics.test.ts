@@ -118,6 +118,7 @@ test('every value is the one of the emulator, and another scrape does not count 
     queueFrames: 11,
     inFlight: 12,
     delayError: { upperBoundsNs: [1e3, 1e6], counts: [3, 2, 1], sumNs: 4e9 },
+    overloaded: ['pool'],
     drops: { loss: 13, queue: 14, pool: 15, mtu: 16, carrier: 17, device: 18, aqm: 34, filter: 35 },
   });
   const descriptor = await emulator.attach('server:eth0', attachOptions);
@@ -198,6 +199,8 @@ test('every value is the one of the emulator, and another scrape does not count 
     ['taplab_link_rule_matched_frames_total', `${forward},rule="0"`, 43],
     ['taplab_link_rule_matched_bytes_total', `${forward},rule="0"`, 44],
     ['taplab_link_rule_drops_total', `${forward},rule="0"`, 45],
+    ['taplab_link_overloaded', `${forward},cause="pool"`, 1],
+    ['taplab_link_overloaded', `${forward},cause="late"`, 0],
     ['taplab_worker_up', 'worker="0"', 1],
     ['taplab_worker_busy_seconds_total', 'worker="0"', 33],
     ['taplab_worker_spin_seconds_total', 'worker="0"', 46],

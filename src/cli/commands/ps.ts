@@ -7,6 +7,7 @@ import { jsonOption } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { count, duration, plural } from '../format.ts';
 import { interfaceState } from '../interface-state.ts';
+import { overloadLines } from '../lateness.ts';
 import { type Cell, numbers, table, texts } from '../table.ts';
 import { type Terminal, visible } from '../terminal.ts';
 
@@ -72,6 +73,7 @@ function printLinks(terminal: Terminal, links: readonly LinkStatus[]): void {
     [forward, reverse].map((each) => [name, each.from, each.to, formatImpairment(each.settings)]),
   );
   printTable(terminal, table(terminal, texts('LINK', 'FROM', 'TO', 'IMPAIRMENT'), rows));
+  for (const line of overloadLines(terminal, links)) terminal.print(line);
 }
 
 function printSwitches(terminal: Terminal, switches: readonly SwitchStatus[]): void {

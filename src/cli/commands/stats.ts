@@ -8,11 +8,13 @@ import type {
   InterfaceStatus,
   LinkStatus,
   SwitchStatus,
+  WorkerStatus,
 } from '../../daemon/contract.ts';
 import { jsonOption, wholeNumber } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { count, si } from '../format.ts';
 import { interfaceState } from '../interface-state.ts';
+import { overloadLines, quantile } from '../lateness.ts';
 import { type Cell, numbers, table, texts } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -23,6 +25,7 @@ type Sample = {
   readonly links: readonly LinkStatus[];
   readonly switches: readonly SwitchStatus[];
   readonly descriptors: readonly DescriptorResource[];
+  readonly workers: readonly WorkerStatus[];
 };
 
 type StatsOptions = { readonly json?: true; readonly watch?: true; readonly interval: number };
@@ -67,14 +70,15 @@ async function printTables(context: Context, { watch, interval }: StatsOptions):
 }
 
 async function sample({ client }: Context): Promise<Sample> {
-  const [{ nodes }, interfaces, links, switches, descriptors] = await Promise.all([
+  const [{ nodes }, interfaces, links, switches, descriptors, workers] = await Promise.all([
     client.lab(),
     client.interfaces(),
     client.links(),
     client.switches(),
     client.descriptors(),
+    client.workers(),
   ]);
-  return { time: new Date().toISOString(), nodes, interfaces, links, switches, descriptors };
+  return { time: new Date().toISOString(), nodes, interfaces, links, switches, descriptors, workers };
 }
 
 /** How fast counters grew between two samples. A counter that was reset counts from zero. */
@@ -90,6 +94,11 @@ class Rates {
     return si((now >= before ? now - before : now) / this.#seconds, unit);
   }
 
+  /** Share of the time, from totals of nanoseconds. */
+  share(before: number | undefined, now: number): string {
+    return before === undefined ? '-' : `${((now - before) / this.#seconds / 1e7).toFixed(0)}%`;
+  }
+
   of(before: Counters | undefined, now: Counters): [packets: string, bits: string] {
     const bits = before && before.bytes * 8;
     return [this.perSecond(before?.frames, now.frames, 'pps'), this.perSecond(bits, now.bytes * 8, 'bit/s')];
@@ -103,6 +112,9 @@ function lines(terminal: Terminal, before: Sample, now: Sample): string[] {
     ...(now.links.length > 0 ? ['', ...linkTable(terminal, rates, before, now)] : []),
     ...(now.switches.length > 0 ? ['', ...switchTable(terminal, rates, before, now)] : []),
     ...(now.descriptors.length > 0 ? ['', ...descriptorTable(terminal, rates, before, now)] : []),
+    '',
+    ...workerTable(terminal, rates, before, now),
+    ...overloadLines(terminal, now.links),
   ];
 }
 
@@ -136,6 +148,8 @@ function linkTable(terminal: Terminal, rates: Rates, before: Sample, now: Sample
     count(each.delayed),
     `${count(each.queueBytes)} B`,
     count(each.inFlight),
+    quantile(earlier?.delayError, each.delayError, 0.5),
+    quantile(earlier?.delayError, each.delayError, 0.99),
     drops(each),
   ];
   const rows = now.links.flatMap((each) => {
@@ -147,7 +161,17 @@ function linkTable(terminal: Terminal, rates: Rates, before: Sample, now: Sample
   });
   const columns = [
     ...texts('LINK', 'DIRECTION'),
-    ...numbers('OFFERED', 'DELIVERED', 'RATE', 'THROUGHPUT', 'DELAYED', 'QUEUE', 'IN FLIGHT'),
+    ...numbers(
+      'OFFERED',
+      'DELIVERED',
+      'RATE',
+      'THROUGHPUT',
+      'DELAYED',
+      'QUEUE',
+      'IN FLIGHT',
+      'LATE P50',
+      'P99',
+    ),
     ...texts('DROPS'),
   ];
   return table(terminal, columns, rows);
@@ -202,4 +226,19 @@ function descriptorTable(terminal: Terminal, rates: Rates, before: Sample, now: 
     ...texts('FILTER'),
   ];
   return table(terminal, columns, rows);
+}
+
+function workerTable(terminal: Terminal, rates: Rates, before: Sample, now: Sample): string[] {
+  const rows = now.workers.map((each): Cell[] => {
+    const earlier = before.workers.find(({ index }) => index === each.index);
+    return [
+      String(each.index),
+      rates.share(earlier?.busyNs, each.busyNs),
+      rates.share(earlier?.spinNs, each.spinNs),
+      quantile(earlier?.loopLag, each.loopLag, 0.5),
+      quantile(earlier?.loopLag, each.loopLag, 0.99),
+      `${count(each.slotsUsed)} of ${count(each.slots)}`,
+    ];
+  });
+  return table(terminal, numbers('WORKER', 'BUSY', 'SPINNING', 'LAG P50', 'P99', 'FRAME SLOTS'), rows);
 }

@@ -15,13 +15,17 @@ import type {
   InterfaceStatus,
   LinkStatus,
   Owner,
+  WorkerStatus,
 } from '../../daemon/contract.ts';
 import type { LabNode } from '../../lab/model.ts';
+import { OVERLOAD_CAUSES } from '../../link/overload.ts';
 import { DROP_REASONS, type LinkSettings } from '../../link/settings.ts';
 import type { Problem } from '../problem.ts';
 import { linkSettings } from './link-settings.ts';
 
 const count = (description: string): z.ZodNumber => z.number().int().nonnegative().describe(description);
+
+const time = (description: string): z.ZodNumber => z.number().nonnegative().describe(description);
 
 const counters = (description: string): z.ZodType<Counters> =>
   z.object({ frames: count('Frames.'), bytes: count('Bytes, link headers included.') }).describe(description);
@@ -77,6 +81,12 @@ const DirectionSchema: z.ZodType<DirectionStatus> = z
     delayError: HistogramSchema.describe(
       'How late frames were delivered, against what delay and rate asked for.',
     ),
+    overloaded: z
+      .array(z.enum(OVERLOAD_CAUSES))
+      .readonly()
+      .describe(
+        'Why the emulator itself is the bottleneck, while it is: frames come over 1 ms late, its worker has no slots for them, or is busy all the time.',
+      ),
     rules: z
       .array(
         z.object({
@@ -97,6 +107,22 @@ export const LinkSchema: z.ZodType<LinkStatus> = z
     reverse: DirectionSchema.describe('From the second endpoint to the first.'),
   })
   .meta({ id: 'Link' });
+
+export const WorkerSchema: z.ZodType<WorkerStatus> = z
+  .object({
+    index: count('Number of the thread, from 0.'),
+    alive: z.boolean().describe('False once it has ended; the lab is going down then.'),
+    busyNs: time('Time not spent waiting for frames, deadlines and commands, nanoseconds.'),
+    spinNs: time('Time in which it waited on the clock for links with high precision, nanoseconds.'),
+    iterations: count('How often it has waited.'),
+    loopLag: HistogramSchema.describe('How late timers ran: the earliest one, each time any was due.'),
+    slots: count('Frames that its links can hold together.'),
+    slotsUsed: count('Frames that they hold.'),
+    taps: count('Frames shown to descriptors.'),
+    timedTaps: count('Those of them that were timed, one in 64.'),
+    timedTapsNs: time('What the timed ones took, nanoseconds.'),
+  })
+  .meta({ id: 'Worker' });
 
 const OwnerSchema: z.ZodType<Owner> = z
   .object({ uid: z.number().int(), gid: z.number().int(), pid: z.number().int() })
