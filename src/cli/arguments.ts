@@ -1,7 +1,7 @@
 /** Arguments that several commands take, and how they are read. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
-import { linkTypeByName, linkTypeByNumber } from '../../vm/compiler/index.ts';
+import { linkTypeByName, linkTypeByNumber } from '../../vm/compiler/link-type.ts';
 import { DIRECTIONS } from '../bpf/record.ts';
 import type { AttachBody } from '../control/client.ts';
 import { MAX_BUFFER_BYTES, MIN_BUFFER_BYTES } from '../daemon/contract.ts';

@@ -1,54 +1,39 @@
 /** The command line: which commands there are, and what every one of them has in common. */
 import { Command, InvalidArgumentError } from 'commander';
 import { VERSION } from '../package.ts';
-import { attachCommand } from './commands/attach.ts';
-import { completionCommand } from './commands/completion.ts';
-import { descriptorCommand } from './commands/descriptor.ts';
-import { detachCommand } from './commands/detach.ts';
-import { doctorCommand } from './commands/doctor.ts';
-import { downCommand } from './commands/down.ts';
-import { dumpCommand } from './commands/dump.ts';
-import { execCommand } from './commands/exec.ts';
-import { filterCommand } from './commands/filter.ts';
-import { importCommand } from './commands/import.ts';
-import { joinCommand } from './commands/join.ts';
-import { playCommand } from './commands/play.ts';
-import { psCommand } from './commands/ps.ts';
-import { reloadCommand } from './commands/reload.ts';
-import { replayCommand } from './commands/replay.ts';
-import { setCommand } from './commands/set.ts';
-import { statsCommand } from './commands/stats.ts';
-import { switchCommand } from './commands/switch.ts';
-import { upCommand } from './commands/up.ts';
-import { verifyCommand } from './commands/verify.ts';
 import type { Context } from './context.ts';
 import { visible } from './terminal.ts';
 
-const COMMANDS: readonly ((context: Context) => Command)[] = [
-  upCommand,
-  downCommand,
-  psCommand,
-  statsCommand,
-  execCommand,
-  joinCommand,
-  attachCommand,
-  detachCommand,
-  descriptorCommand,
-  dumpCommand,
-  setCommand,
-  playCommand,
-  switchCommand,
-  reloadCommand,
-  importCommand,
-  filterCommand,
-  replayCommand,
-  verifyCommand,
-  doctorCommand,
-  completionCommand,
-];
+/** In the order of the help. Each is loaded when it is needed: to load them all takes longer than most take to run. */
+const COMMANDS: Readonly<Record<string, () => Promise<(context: Context) => Command>>> = {
+  up: async () => (await import('./commands/up.ts')).upCommand,
+  down: async () => (await import('./commands/down.ts')).downCommand,
+  ps: async () => (await import('./commands/ps.ts')).psCommand,
+  stats: async () => (await import('./commands/stats.ts')).statsCommand,
+  exec: async () => (await import('./commands/exec.ts')).execCommand,
+  join: async () => (await import('./commands/join.ts')).joinCommand,
+  attach: async () => (await import('./commands/attach.ts')).attachCommand,
+  detach: async () => (await import('./commands/detach.ts')).detachCommand,
+  descriptor: async () => (await import('./commands/descriptor.ts')).descriptorCommand,
+  dump: async () => (await import('./commands/dump.ts')).dumpCommand,
+  set: async () => (await import('./commands/set.ts')).setCommand,
+  play: async () => (await import('./commands/play.ts')).playCommand,
+  switch: async () => (await import('./commands/switch.ts')).switchCommand,
+  reload: async () => (await import('./commands/reload.ts')).reloadCommand,
+  import: async () => (await import('./commands/import.ts')).importCommand,
+  filter: async () => (await import('./commands/filter.ts')).filterCommand,
+  replay: async () => (await import('./commands/replay.ts')).replayCommand,
+  verify: async () => (await import('./commands/verify.ts')).verifyCommand,
+  doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
+  completion: async () => (await import('./commands/completion.ts')).completionCommand,
+};
 
-/** The program. Parsing throws CommanderError instead of ending the process. */
-export function createProgram(context: Context): Command {
+/**
+ * The program. Parsing throws CommanderError instead of ending the process.
+ *
+ * @param args what will be parsed: where it begins with the name of a command, only that is made
+ */
+export async function createProgram(context: Context, args: readonly string[] = []): Promise<Command> {
   const program = new Command('taplab')
     .description(
       'Userspace network emulator over TUN/TAP: links with delay, loss and rate, and real BPF on every frame.',
@@ -72,9 +57,19 @@ Examples:
   $ taplab dump client:eth0 @icmp -w ping.pcapng
   $ taplab down`,
     );
-  for (const create of COMMANDS) program.addCommand(create(context));
+  const only = commandOf(args);
+  const needed = only === undefined ? Object.values(COMMANDS) : [COMMANDS[only]!];
+  for (const create of await Promise.all(needed.map((load) => load()))) program.addCommand(create(context));
   configure(program, '', context);
   return program;
+}
+
+/** The command that a command line names, if it can be parsed without knowing the others. */
+function commandOf(args: readonly string[]): string | undefined {
+  let at = 0;
+  while (args[at]?.startsWith('--socket')) at += args[at] === '--socket' ? 2 : 1;
+  const name = args[at] ?? '';
+  return Object.hasOwn(COMMANDS, name) && name !== 'completion' ? name : undefined;
 }
 
 /** What most often was meant by a wrong command line, by command. */

@@ -12,7 +12,8 @@ import type { Terminal } from './terminal.ts';
 export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {
   const context = new Context(terminal);
   try {
-    await createProgram(context).parseAsync(args, { from: 'user' });
+    const program = await createProgram(context, args);
+    await program.parseAsync(args, { from: 'user' });
     return context.exitStatus;
   } catch (error) {
     // Commander has printed what was wrong, or the help or version that was asked for.

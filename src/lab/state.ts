@@ -9,18 +9,10 @@
 import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
-import { z } from 'zod';
 import { outerUid } from '../sys/user-namespace.ts';
 import { NAME_PATTERN } from './names.ts';
 
-const stateSchema = z.object({
-  lab: z.string().regex(NAME_PATTERN),
-  pid: z.int().positive(),
-  pidStartTime: z.int().min(0),
-  socket: z.string().optional(),
-  namespaces: z.array(z.string().regex(/^taplab-[a-zA-Z0-9_-]{1,80}$/)),
-  startedAt: z.string(),
-});
+const NAMESPACE_PATTERN = /^taplab-[a-zA-Z0-9_-]{1,80}$/;
 
 export type LabState = {
   readonly lab: string;
@@ -132,10 +124,36 @@ export function readState(path: string): LabState | undefined {
     throw new StateError(`read ${path}: ${(error as NodeJS.ErrnoException).code}`, error);
   }
   try {
-    return stateSchema.parse(JSON.parse(text));
+    const state: unknown = JSON.parse(text);
+    if (isLabState(state)) return state;
+    throw new TypeError('not the state of a lab');
   } catch (error) {
     throw new StateError(`${path} is damaged; remove it, and what \`ip netns list\` shows of the lab`, error);
   }
+}
+
+/** By hand: this is read by every command, and zod takes longer to load than most of them to run. */
+function isLabState(value: unknown): value is LabState {
+  const fields = Object(value) as Readonly<Record<keyof LabState, unknown>>;
+  const { lab, pid, pidStartTime, socket, namespaces, startedAt } = fields;
+  return (
+    matches(lab, NAME_PATTERN) &&
+    isCount(pid) &&
+    pid !== 0 &&
+    isCount(pidStartTime) &&
+    (socket === undefined || typeof socket === 'string') &&
+    Array.isArray(namespaces) &&
+    namespaces.every((each) => matches(each, NAMESPACE_PATTERN)) &&
+    typeof startedAt === 'string'
+  );
+}
+
+function matches(value: unknown, pattern: RegExp): boolean {
+  return typeof value === 'string' && pattern.test(value);
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 /** The labs that have a state file. Files that cannot be read are left out. */

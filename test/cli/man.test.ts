@@ -19,8 +19,8 @@ function program(): ReturnType<typeof createProgram> {
 }
 
 describe('man pages', () => {
-  test('man/ is what the commands say; UPDATE_MAN=1 writes it', () => {
-    const pages = manPages(program());
+  test('man/ is what the commands say; UPDATE_MAN=1 writes it', async () => {
+    const pages = manPages(await program());
     if (process.env.UPDATE_MAN === '1') {
       rmSync(DIRECTORY, { recursive: true, force: true });
       mkdirSync(DIRECTORY);
@@ -61,9 +61,9 @@ describe('man pages', () => {
 });
 
 describe('shell completions', () => {
-  test.each(SHELLS)('%s takes the script', (shell) => {
+  test.each(SHELLS)('%s takes the script', async (shell) => {
     const { error, status, stderr } = spawnSync(shell, ['-n'], {
-      input: completionScript(program(), shell),
+      input: completionScript(await program(), shell),
       encoding: 'utf8',
     });
     if (error) return console.warn(`SKIPPED: ${shell} is not installed`);
@@ -77,10 +77,10 @@ describe('shell completions', () => {
     ['taplab up --log-level ', ['debug', 'silent'], ['--detach']],
     ['taplab up --de', ['--detach'], ['--socket']],
     ['taplab attach a:eth0 --direction ', ['in', 'out', 'inout'], []],
-  ])('bash, after "%s"', (line, offered, not) => {
+  ])('bash, after "%s"', async (line, offered, not) => {
     const directory = mkdtempSync(join(tmpdir(), 'completion-'));
     const file = join(directory, 'taplab.bash');
-    writeFileSync(file, completionScript(program(), 'bash'));
+    writeFileSync(file, completionScript(await program(), 'bash'));
     const script = `. ${file}; COMP_WORDS=(${line.trimEnd()}${line.endsWith(' ') ? ' ""' : ''})
 COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _taplab; printf '%s\\n' "\${COMPREPLY[@]}"`;
     const { stdout, stderr } = spawnSync('bash', ['-c', script], { encoding: 'utf8' });
