@@ -7,7 +7,8 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { EmulatorControl } from '../daemon/contract.ts';
-import { FAMILIES, type Label, type MetricDefinition, type Sample, stateOf } from './catalogue.ts';
+import { FAMILIES } from './catalogue.ts';
+import { type Label, type MetricDefinition, type Sample, stateOf } from './family.ts';
 
 export type Metrics = {
   /** For the Content-Type header. */

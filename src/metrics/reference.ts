@@ -1,5 +1,6 @@
 /** Writes docs/metrics.md from the catalogue, so that it says what is served. */
-import { FAMILIES, type Family, LABELS, type Label } from './catalogue.ts';
+import { FAMILIES } from './catalogue.ts';
+import { type Family, LABELS, type Label } from './family.ts';
 import type { ProcessMetric } from './metrics.ts';
 
 /** The text of docs/metrics.md. */

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { FAMILIES, LABELS } from '../../src/metrics/catalogue.ts';
+import { FAMILIES } from '../../src/metrics/catalogue.ts';
+import { LABELS } from '../../src/metrics/family.ts';
 import { processMetrics } from '../../src/metrics/metrics.ts';
 import { metricsReference } from '../../src/metrics/reference.ts';
 
