@@ -60,7 +60,9 @@ export class ChainLab {
     ]);
     const before = { frames: await this.#delivered(), cpuNs: cpuNs(this.#pid) };
     const args = [SMALL_BYTES, framesPerSecond, seconds].map(String);
-    const said = await output([program, ...args], undefined, pairs.map((pair) => pair.join(' ')).join('\n'));
+    const said = await output([program, ...args], undefined, {
+      input: pairs.map((pair) => pair.join(' ')).join('\n'),
+    });
     const usedNs = cpuNs(this.#pid) - before.cpuNs;
     const frames = (await this.#delivered()) - before.frames;
     if (frames === 0) throw new Error('no frame arrived');

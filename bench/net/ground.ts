@@ -75,6 +75,15 @@ export class Ground {
     return child;
   }
 
+  /** Runs a command to its end, or to that of the ground; returns what it printed. */
+  run(command: readonly string[], timeoutMs: number): Promise<string> {
+    const onStart = (child: ChildProcess): void => {
+      this.#children.add(child);
+      child.once('close', () => this.#children.delete(child));
+    };
+    return output(command, timeoutMs, { onStart });
+  }
+
   /** Ends a process and waits for it. */
   async stop(child: ChildProcess): Promise<void> {
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -133,7 +142,7 @@ export class Pair {
 
   /** Runs a command to its end inside a namespace; returns what it printed. */
   run(side: Side, command: readonly string[], timeoutMs = 60_000): Promise<string> {
-    return output(['ip', 'netns', 'exec', this.namespace[side], ...command], timeoutMs);
+    return this.ground.run(['ip', 'netns', 'exec', this.namespace[side], ...command], timeoutMs);
   }
 
   /** Starts a command inside a namespace; see Ground.start(). */
@@ -147,9 +156,14 @@ export function ip(...args: string[]): void {
 }
 
 /** Runs a command to its end; returns what it printed. Throws when it fails or takes too long. */
-export function output(command: readonly string[], timeoutMs = 60_000, input = ''): Promise<string> {
+export function output(
+  command: readonly string[],
+  timeoutMs = 60_000,
+  { input = '', onStart }: { input?: string; onStart?: (child: ChildProcess) => void } = {},
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(command[0]!, command.slice(1), { stdio: 'pipe' });
+    onStart?.(child);
     child.stdin.on('error', () => {}).end(input);
     let [stdout, stderr] = ['', ''];
     child.stdout.on('data', (chunk: Buffer) => {

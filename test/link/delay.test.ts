@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { normalCumulative } from '../../bench/accuracy/statistics.ts';
 import { smallTable } from './arbitrary.ts';
 import { autocorrelation, KOLMOGOROV_999, kolmogorovSmirnov, mean, setUp } from './helper.ts';
 
@@ -9,15 +10,6 @@ const GAP_NS = 1e9;
 function deviations(text: string, seed = 1): number[] {
   const rig = setUp(text, { seed });
   return rig.stream(COUNT, GAP_NS).map(({ number, atNs }) => (atNs - number * GAP_NS - 10e6) / 1e6);
-}
-
-/** Φ by the series of Abramowitz and Stegun 26.2.17, error below 7.5e-8. */
-function normalCumulative(x: number): number {
-  const t = 1 / (1 + 0.2316419 * Math.abs(x));
-  const series =
-    t * (0.31938153 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))));
-  const tail = (Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI)) * series;
-  return x > 0 ? 1 - tail : tail;
 }
 
 describe('jitter', () => {

@@ -1,4 +1,5 @@
 /** A link direction on a virtual clock. */
+import { largestDistance } from '../../bench/accuracy/statistics.ts';
 import { Scheduler } from '../../src/engine/scheduler.ts';
 import { DIRECTION_COUNTERS, DUPLICATED_FRAMES, dropCounter } from '../../src/link/counters.ts';
 import { LinkDirection } from '../../src/link/direction.ts';
@@ -162,12 +163,7 @@ export function autocorrelation(values: readonly number[]): number {
 
 /** Largest distance between the distribution of the values and `cumulative`, times the root of their number. */
 export function kolmogorovSmirnov(values: readonly number[], cumulative: (value: number) => number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const distances = sorted.map((value, i) => {
-    const expected = cumulative(value);
-    return Math.max(Math.abs(expected - i / sorted.length), Math.abs((i + 1) / sorted.length - expected));
-  });
-  return Math.max(...distances) * Math.sqrt(sorted.length);
+  return largestDistance(values, cumulative) * Math.sqrt(values.length);
 }
 
 /** 99.9 % quantile of the Kolmogorov distribution. */
