@@ -48,6 +48,13 @@ export class Terminal {
     this.err.write(`${visible(message)}\n`);
   }
 
+  /** Puts a message in the place of the line that `err` is at, without ending it. False where that is no terminal. */
+  repaint(message: string): boolean {
+    if (this.err.isTTY !== true) return false;
+    this.err.write(`\r\u001b[K${visible(message)}`);
+    return true;
+  }
+
   /** Text for `out` in a colour, when it takes colours. */
   paint(color: Color, text: string): string {
     return this.#color ? `\u001b[${SGR[color]}m${text}\u001b[0m` : text;

@@ -11,7 +11,7 @@ import { readLab } from '../lab/parse.ts';
 import { serveMetrics } from '../metrics/http.ts';
 import { createMetrics } from '../metrics/metrics.ts';
 import { Joins } from './joins.ts';
-import { LabRun } from './lab-run.ts';
+import { LabRun, type Progress } from './lab-run.ts';
 import { ResumeFile } from './resume.ts';
 import { ServiceManager } from './service-manager.ts';
 
@@ -35,6 +35,8 @@ export type DaemonOptions = {
   readonly logLevel: string;
   /** Aborted when the lab shall go down, with the reason. */
   readonly stop?: AbortSignal;
+  /** How far the lab is in coming up; called often. */
+  readonly onProgress?: (progress: Progress) => void;
   /** Everything is up and can be used. */
   readonly onReady?: (info: DaemonInfo) => void;
 };
@@ -79,6 +81,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
         log,
         ...(options.record !== undefined && { record: options.record }),
         onFailure: (error) => stop.fail(error),
+        ...(options.onProgress && { onProgress: options.onProgress }),
         onInterfaceDown: (name) => joins?.interfaceDown(name),
       },
       stop.signal,

@@ -30,6 +30,9 @@ export type RunLog = {
   error(details: object, message: string): void;
 };
 
+/** How far a lab is in coming up. */
+export type Progress = { readonly what: 'device' | 'node'; readonly done: number; readonly total: number };
+
 export type LabRunOptions = {
   /**
    * The control socket, recorded for those who look for the lab. Without one the lab is this process's own: nobody
@@ -43,6 +46,8 @@ export type LabRunOptions = {
   readonly onFailure: (error: Error) => void;
   /** The device that a node had brought is gone; the interface waits for another. */
   readonly onInterfaceDown?: (name: string) => void;
+  /** Called often, while the lab comes up. */
+  readonly onProgress?: (progress: Progress) => void;
   /** No more frames come; descriptors can be read to the end until this resolves. */
   readonly onStopped?: () => Promise<void>;
 };
@@ -173,11 +178,15 @@ export class LabRun {
     signal?.throwIfAborted();
     const made = claim === undefined || this.lab.virtual ? undefined : await this.#makeNodes(claim);
     signal?.throwIfAborted();
-    await this.#startEmulator(made ? await made.openDevices(this.lab) : new Map());
+    const progress = (what: Progress['what']) => (done: number, total: number) => {
+      signal?.throwIfAborted();
+      this.#options.onProgress?.({ what, done, total });
+    };
+    await this.#startEmulator(made ? await made.openDevices(this.lab, progress('device')) : new Map());
     await this.#attachDescriptors();
     signal?.throwIfAborted();
     // Last: from here on frames come.
-    if (made) await made.configureAll();
+    if (made) await made.configureAll(progress('node'));
     if (this.lab.virtual) await this.#connectFiles();
     signal?.throwIfAborted();
     this.#startTimeline();

@@ -2,6 +2,7 @@
  * The nodes that the emulator makes: their namespaces and the devices in them, from when the lab comes up, through its
  * changes, to when it goes down. The claim on the lab always names at least the namespaces that are there.
  */
+import { setImmediate } from 'node:timers/promises';
 import { type OpenedDevice, openDevice } from '../device/open.ts';
 import type { Claim } from '../lab/claim.ts';
 import { type Lab, type LabInterface, type LabNode, nodesToMake } from '../lab/model.ts';
@@ -15,6 +16,9 @@ export type MadeNodesOptions = {
   /** Whether what still runs in a node is ended with it. */
   readonly endProcesses: boolean;
 };
+
+/** Told how many are done; may throw to go no further. */
+type Count = (done: number, total: number) => void;
 
 export class MadeNodes {
   readonly #lab: string;
@@ -35,8 +39,14 @@ export class MadeNodes {
   }
 
   /** Opens the devices of these nodes. Throws; those that were opened are closed with the others. */
-  async openDevices(lab: Lab): Promise<ReadonlyMap<string, OpenedDevice>> {
-    for (const each of nodesToMake(lab).flatMap(({ interfaces }) => interfaces)) await this.openDevice(each);
+  async openDevices(lab: Lab, onDevice: Count): Promise<ReadonlyMap<string, OpenedDevice>> {
+    const interfaces = nodesToMake(lab).flatMap((node) => node.interfaces);
+    for (const [i, each] of interfaces.entries()) {
+      await this.openDevice(each);
+      onDevice(i + 1, interfaces.length);
+      // A signal may have come.
+      await setImmediate();
+    }
     return this.#devices;
   }
 
@@ -61,8 +71,8 @@ export class MadeNodes {
   }
 
   /** Configures all nodes of the lab as it came up. Throws NodeError. */
-  configureAll(): Promise<void> {
-    return this.#nodes.configure();
+  configureAll(onNode: Count): Promise<void> {
+    return this.#nodes.configure(onNode);
   }
 
   /** See lab/configure.ts. */

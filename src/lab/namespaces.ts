@@ -83,12 +83,13 @@ export class Nodes {
    * Settings under net, loopback up, then for every interface hardware address, MTU, addresses and up, then routes, of
    * the nodes it was created with. The devices must have been opened. Throws NodeError with the kernel's own words.
    *
-   * @param onNode told after each node how many are configured; may throw to go no further
+   * @param onNode told after each node how many are done; may throw to go no further
    */
-  async configure(onNode: (configured: number) => void = () => {}): Promise<void> {
-    for (const [i, node] of nodesToMake(this.#lab).entries()) {
+  async configure(onNode: (done: number, total: number) => void = () => {}): Promise<void> {
+    const nodes = nodesToMake(this.#lab);
+    for (const [i, node] of nodes.entries()) {
       this.configureNode(node);
-      onNode(i + 1);
+      onNode(i + 1, nodes.length);
       // A signal may have come.
       await setImmediate();
     }

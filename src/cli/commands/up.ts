@@ -16,6 +16,7 @@ import { dirname, join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { DEFAULT_USER_LIMITS } from '../../control/limits.ts';
 import type { DaemonInfo } from '../../daemon/daemon.ts';
+import type { Progress } from '../../daemon/lab-run.ts';
 import { ensureStateDirectory } from '../../lab/state.ts';
 import { formatSize } from '../../link/units.ts';
 import { DEFAULT_METRICS_ADDRESS } from '../../metrics/http.ts';
@@ -23,6 +24,7 @@ import { groupId, jsonOption, memorySize, metricsAddress, wholeNumber } from '..
 import { whenPipeBreaks } from '../broken-pipe.ts';
 import type { Context } from '../context.ts';
 import { CliError, explain } from '../errors.ts';
+import { ProgressLine } from '../progress.ts';
 import { whenStdinCloses } from '../stdin-closes.ts';
 
 type UpOptions = {
@@ -41,10 +43,15 @@ type UpOptions = {
 };
 
 /** What a background process tells the one that started it. */
-type StartMessage = { readonly ready: DaemonInfo } | { readonly failed: string };
+type StartMessage =
+  | { readonly progress: Progress }
+  | { readonly ready: DaemonInfo }
+  | { readonly failed: string };
 
 /** What a shell reports for a command that was ended by a signal, plus the signal's number. */
 const SIGNAL_STATUS = 128;
+/** Of the devices and nodes of a lab in the background, how many are told of at once. */
+const TOLD_EVERY = 10;
 const LOG_LINES_SHOWN = 10;
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
@@ -143,6 +150,7 @@ async function runHere(context: Context, labFile: string, options: UpOptions): P
   const { runDaemon } = await import('../../daemon/daemon.ts');
   const { metrics, workers, record, logLevel, group, readGroup } = options;
   const stop = new AbortController();
+  const line = new ProgressLine(context.terminal);
   whenPipeBreaks((reason) => stop.abort(new Error(reason)));
   if (options.untilStdinCloses) whenStdinCloses(() => stop.abort(new Error('stdin was closed')));
   try {
@@ -161,13 +169,19 @@ async function runHere(context: Context, labFile: string, options: UpOptions): P
         descriptors: options.maxDescriptorsPerUser,
         bufferBytes: options.maxBufferMemoryPerUser,
       },
+      onProgress: (progress) => {
+        if (!process.connected) line.show(progress);
+        else if (progress.done % TOLD_EVERY === 0) tellStarter({ progress });
+      },
       onReady: (info) => {
+        line.end();
         tellStarter({ ready: info });
         if (process.connected) return;
         announce(context, info, options);
       },
     });
   } catch (error) {
+    line.end();
     tellStarter({ failed: explain(error) });
     throw error;
   }
@@ -216,7 +230,13 @@ async function startInBackground(context: Context, labFile: string, options: UpO
   });
   closeSync(log);
   try {
-    const info = await started(child, startLog, () => interrupted);
+    const line = new ProgressLine(context.terminal);
+    const info = await started(
+      child,
+      startLog,
+      (progress) => line.show(progress),
+      () => interrupted,
+    ).finally(() => line.end());
     renameSync(startLog, logFile);
     child.disconnect();
     child.unref();
@@ -257,13 +277,15 @@ function childArguments(context: Context, labFile: string, options: UpOptions): 
 function started(
   child: ChildProcess,
   logFile: string,
+  onProgress: (progress: Progress) => void,
   interrupted: () => NodeJS.Signals | undefined,
 ): Promise<DaemonInfo> {
   return new Promise((resolvePromise, reject) => {
     let failure: CliError | undefined;
     child.on('error', (error) => reject(new CliError(`cannot start a process: ${error.message}`)));
     child.on('message', (message: StartMessage) => {
-      if ('failed' in message) failure = new CliError(message.failed.replace(/^taplab: /, ''));
+      if ('progress' in message) onProgress(message.progress);
+      else if ('failed' in message) failure = new CliError(message.failed.replace(/^taplab: /, ''));
       else if (interrupted() === undefined) resolvePromise(message.ready);
     });
     // It has ended, so everything it had made is gone; and it is disconnected, so it has been heard out.
