@@ -29,7 +29,7 @@ export function contenders(ground: Ground): Contender[] {
   const vde = isInstalled('vde_switch') ? {} : { missing: 'vde_switch (Debian: vde2)' };
   return [
     { name: 'taplab', start: (pair) => startTaplab(pair) },
-    { name: WITHOUT_OFFLOAD, start: (pair) => startTaplab(pair, '{}', ', offload: false') },
+    { name: WITHOUT_OFFLOAD, start: (pair) => startTaplab(pair, { interfaceSettings: ', offload: false' }) },
     { name: 'C forwarder', ...cForwarder(forwarder, []) },
     { name: 'C forwarder, offload', ...cForwarder(forwarder, ['-o']) },
     { name: 'vde_switch', ...vde, start: startVdeSwitch },
@@ -39,11 +39,18 @@ export function contenders(ground: Ground): Contender[] {
   ];
 }
 
-/** taplab with a link between two nodes; the pair's namespaces are the lab's own. */
+export type TaplabLab = {
+  /** Of the link, or of the first port's; YAML. */
+  readonly impair?: string;
+  readonly interfaceSettings?: string;
+  /** What is between the two nodes; a link unless told. */
+  readonly between?: 'link' | 'switch' | 'hub';
+};
+
+/** taplab with two nodes; the pair's namespaces are the lab's own. */
 export async function startTaplab(
   pair: Pair,
-  impair = '{}',
-  interfaceSettings = '',
+  { impair = '{}', interfaceSettings = '', between = 'link' }: TaplabLab = {},
 ): Promise<Carrier & { readonly socket: string }> {
   const folder = join(pair.ground.folder, `taplab-${pair.number}`);
   mkdirSync(folder);
@@ -57,8 +64,11 @@ export async function startTaplab(
 nodes:
   a: { interfaces: { eth0: { ip: 198.18.0.1/24${interfaceSettings} } } }
   b: { interfaces: { eth0: { ip: 198.18.0.2/24${interfaceSettings} } } }
-links:
-  - { name: wan, endpoints: ["a:eth0", "b:eth0"], impair: ${impair} }
+${
+  between === 'link'
+    ? `links: [{ name: wan, endpoints: ["a:eth0", "b:eth0"], impair: ${impair} }]`
+    : `${between === 'hub' ? 'hubs' : 'switches'}: { s: { ports: [{ interface: "a:eth0", impair: ${impair} }, "b:eth0"] } }`
+}
 `,
   );
   const cli = join(PACKAGE_ROOT, 'dist/src/cli/main.js');

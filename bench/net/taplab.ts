@@ -1,10 +1,10 @@
 /**
  * What taplab's own features cost on small packets, beside a taplab that does without: descriptors attached with a
- * filter each, impairments, captures written. Each case is a lab of its own; they take turns.
+ * filter each, impairments, a switch instead of the link. Each case is a lab of its own; they take turns.
  */
 import { ControlClient } from '../../src/control/client.ts';
 import { median } from '../vm/contender.ts';
-import { type Carrier, startTaplab } from './contenders.ts';
+import { type Carrier, startTaplab, type TaplabLab } from './contenders.ts';
 import type { Ground } from './ground.ts';
 import { udp } from './work.ts';
 
@@ -12,13 +12,15 @@ const SMALL_BYTES = 18;
 /** Ports that nobody sends to: each filter is run, none accepts. */
 const FIRST_PORT = 20_000;
 
-type Case = { readonly name: string; readonly impair?: string; readonly descriptors?: number };
+type Case = Pick<TaplabLab, 'impair' | 'between'> & { readonly name: string; readonly descriptors?: number };
 
 const CASES: readonly Case[] = [
   { name: 'nothing attached' },
   { name: '1 descriptor', descriptors: 1 },
   { name: '16 descriptors', descriptors: 16 },
   { name: '256 descriptors', descriptors: 256 },
+  { name: 'a switch', between: 'switch' },
+  { name: 'a hub', between: 'hub' },
   { name: 'delay 1ms', impair: 'delay 1ms' },
   { name: 'delay 1ms 0.5ms', impair: 'delay 1ms 0.5ms' },
   { name: 'loss 1%', impair: 'loss 1%' },
@@ -67,8 +69,11 @@ export async function timeCases(
   }));
 }
 
-async function startCase(ground: Ground, { impair, descriptors = 0 }: Case): Promise<Carrier> {
-  const carrier = await startTaplab(ground.pair(), impair === undefined ? '{}' : `"${impair}"`);
+async function startCase(ground: Ground, { impair, between, descriptors = 0 }: Case): Promise<Carrier> {
+  const carrier = await startTaplab(ground.pair(), {
+    ...(impair !== undefined && { impair: `"${impair}"` }),
+    ...(between !== undefined && { between }),
+  });
   const client = new ControlClient(carrier.socket);
   for (let i = 0; i < descriptors; i++) {
     await client.attach('a:eth0', { filter: `udp port ${FIRST_PORT + i}`, bufferBytes: 4096 });
