@@ -9,7 +9,7 @@ export function metricsReference(processMetrics: readonly ProcessMetric[]): stri
     '# Metrics',
     '',
     'What `GET /metrics` answers, over TCP (`taplab up --metrics HOST:PORT`) and on the control socket, in the text',
-    'format of Prometheus. This page is written from `src/metrics/catalogue.ts`; `test/metrics/reference.test.ts` fails',
+    'format of Prometheus. This page is written from `src/metrics/families`; `test/metrics/reference.test.ts` fails',
     'when they differ.',
     '',
     'Values are read from the data plane when they are scraped. Units are base units: seconds, bytes, frames, and ratios',

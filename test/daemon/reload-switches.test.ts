@@ -1,17 +1,13 @@
 /** A lab file whose switches and hubs differ: what is changed, and that the rest goes on. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { CONTROL_OWNER } from '../../src/bpf/types.ts';
 import { LabRun } from '../../src/daemon/lab-run.ts';
 import { planReload } from '../../src/daemon/reload.ts';
 import { describePlan } from '../../src/daemon/reload-steps.ts';
 import type { Lab } from '../../src/lab/model.ts';
 import { parseLab } from '../../src/lab/parse.ts';
-import { Program } from '../../vm/index.ts';
+import { EVERY_FRAME } from '../helpers/lab.ts';
 
 const NODES = ['a', 'b', 'c', 'd'] as const;
-
-/** ret #262144 */
-const EVERYTHING = Program.from([{ code: 6, jt: 0, jf: 0, k: 262_144 }]);
 
 /** A lab of four nodes on a virtual clock. */
 function lab(switches: string): Lab {
@@ -131,9 +127,7 @@ describe('a running switch', () => {
   it('keeps what does not differ: counters, links and descriptors of ports; and learns anew', async () => {
     const run = await start(THREE);
     const { emulator } = run;
-    const options = { filter: '', program: EVERYTHING, direction: 'inout', immediate: true } as const;
-    const rest = { readTimeoutMs: 0, bufferBytes: 4096, owner: CONTROL_OWNER };
-    const descriptor = await emulator.attach('s:1', { ...options, ...rest });
+    const descriptor = await emulator.attach('s:1', EVERY_FRAME);
     await reached(run, 'a');
     expect(emulator.switchAddresses('s')).toMatchObject([{ port: 's:1' }]);
     await reload(

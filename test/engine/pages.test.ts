@@ -1,9 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { CONTROL_OWNER } from '../../src/bpf/types.ts';
 import { Emulator } from '../../src/daemon/emulator.ts';
-import { Program } from '../../vm/index.ts';
-import { numberedFrame, pairLab } from '../helpers/lab.ts';
+import { EVERY_FRAME, numberedFrame, pairLab } from '../helpers/lab.ts';
 
 const MIB = 2 ** 20;
 
@@ -17,13 +15,11 @@ describe.skipIf(process.platform !== 'linux')('the buffers of a descriptor', () 
   it('are pages of the system again once it is closed', async () => {
     const emulator = await Emulator.start(pairLab());
     const descriptor = await emulator.attach('a:eth0', {
-      filter: '',
-      program: Program.from([]),
+      ...EVERY_FRAME,
       direction: 'in',
       immediate: false,
       readTimeoutMs: 0,
       bufferBytes: 16 * MIB,
-      owner: CONTROL_OWNER,
     });
     const frame = numberedFrame(1, 1514);
     while (descriptor.status().dropped === 0) {

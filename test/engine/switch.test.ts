@@ -1,10 +1,9 @@
 /** Switches and hubs in a lab on a virtual clock: who gets which frame, with which tag, and who sees it. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { frames } from '../../src/bpf/record.ts';
-import { CONTROL_OWNER } from '../../src/bpf/types.ts';
 import { Emulator } from '../../src/daemon/emulator.ts';
 import { parseLab } from '../../src/lab/parse.ts';
-import { Program } from '../../vm/index.ts';
+import { EVERY_FRAME } from '../helpers/lab.ts';
 
 const open: Emulator[] = [];
 
@@ -258,15 +257,7 @@ describe('descriptors', () => {
   /** What a descriptor sees, in and out, of two frames: one from a that is flooded, one back. */
   async function seen(switches: string, interfaceName: string): Promise<Seen[]> {
     const { emulator, send } = await lab(switches);
-    const descriptor = await emulator.attach(interfaceName, {
-      filter: '',
-      program: Program.from([]),
-      direction: 'inout',
-      immediate: true,
-      readTimeoutMs: 10,
-      bufferBytes: 65_536,
-      owner: CONTROL_OWNER,
-    });
+    const descriptor = await emulator.attach(interfaceName, EVERY_FRAME);
     const list: Seen[] = [];
     const reading = (async () => {
       for (;;) {

@@ -1,12 +1,10 @@
 /** Interfaces and links that come and go, on a virtual clock: what becomes of frames, counters and descriptors. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { frames } from '../../src/bpf/record.ts';
-import { CONTROL_OWNER } from '../../src/bpf/types.ts';
 import { Emulator } from '../../src/daemon/emulator.ts';
 import type { LabInterface, LabLink } from '../../src/lab/model.ts';
 import { CLEAR_LINK, type LinkSettings } from '../../src/link/settings.ts';
-import { Program } from '../../vm/index.ts';
-import { frameNumber, memoryInterface, numberedFrame, pairLab } from '../helpers/lab.ts';
+import { EVERY_FRAME, frameNumber, memoryInterface, numberedFrame, pairLab } from '../helpers/lab.ts';
 
 const PORT = { fd: -1, linkType: 1 };
 const open: Emulator[] = [];
@@ -35,21 +33,11 @@ const link = (name: string, ...endpoints: [string, string]): LabLink => ({
   reverse: CLEAR_LINK,
 });
 
-const attachOptions = {
-  filter: '',
-  program: Program.from([]),
-  direction: 'inout',
-  immediate: true,
-  readTimeoutMs: 10,
-  bufferBytes: 65_536,
-  owner: CONTROL_OWNER,
-} as const;
-
 describe('an interface whose device goes', () => {
   it('is down: frames towards it are dropped for want of a carrier, and its descriptors stay', async () => {
     const emulator = await pair({ delayNs: 1e6 });
     const arrived = arrivals(emulator, 'b:eth0');
-    const descriptor = await emulator.attach('b:eth0', attachOptions);
+    const descriptor = await emulator.attach('b:eth0', EVERY_FRAME);
     const send = async (number: number): Promise<void> => {
       emulator.memoryDevice('a:eth0').send(numberedFrame(number));
       await emulator.run();
@@ -154,7 +142,7 @@ describe('a link that is removed', () => {
 describe('an interface that is removed', () => {
   it('must have no link; its descriptors can be read to the end, its name is free at once', async () => {
     const emulator = await pair();
-    const old = await emulator.attach('b:eth0', attachOptions);
+    const old = await emulator.attach('b:eth0', EVERY_FRAME);
     emulator.memoryDevice('a:eth0').send(numberedFrame(1));
     await emulator.run();
     await expect(emulator.removeInterface('b:eth0')).rejects.toMatchObject({
@@ -172,7 +160,7 @@ describe('an interface that is removed', () => {
       transmit: { frames: 0 },
       descriptors: 0,
     });
-    const next = await emulator.attach('b:eth0', attachOptions);
+    const next = await emulator.attach('b:eth0', EVERY_FRAME);
     emulator.memoryDevice('a:eth0').send(numberedFrame(2));
     await emulator.run();
     const numbers = async (descriptor: typeof old) =>

@@ -1,10 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type CapturedFrame, frames } from '../../src/bpf/record.ts';
-import { CONTROL_OWNER, type DescriptorHandle } from '../../src/bpf/types.ts';
+import type { DescriptorHandle } from '../../src/bpf/types.ts';
 import { Emulator } from '../../src/daemon/emulator.ts';
 import { DROP_REASONS, type LinkSettings } from '../../src/link/settings.ts';
-import { Program } from '../../vm/index.ts';
-import { frameNumber, numberedFrame, pairLab } from '../helpers/lab.ts';
+import { EVERY_FRAME, frameNumber, numberedFrame, pairLab } from '../helpers/lab.ts';
 
 const open: Emulator[] = [];
 
@@ -14,15 +13,7 @@ async function pair(forward: Partial<LinkSettings> = {}): Promise<Emulator> {
   return emulator;
 }
 
-const all = {
-  filter: '',
-  program: Program.from([]),
-  direction: 'all',
-  immediate: true,
-  readTimeoutMs: 10,
-  bufferBytes: 65_536,
-  owner: CONTROL_OWNER,
-} as const;
+const all = { ...EVERY_FRAME, direction: 'all' } as const;
 
 /** What a descriptor has seen, each as `direction number`, with the reason if it was dropped. */
 async function seen(descriptor: DescriptorHandle): Promise<string[]> {

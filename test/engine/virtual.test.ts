@@ -1,10 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { frames } from '../../src/bpf/record.ts';
-import { CONTROL_OWNER } from '../../src/bpf/types.ts';
 import { Emulator } from '../../src/daemon/emulator.ts';
 import type { LinkSettings } from '../../src/link/settings.ts';
-import { assemble, Program } from '../../vm/index.ts';
-import { frameNumber, numberedFrame, pairLab } from '../helpers/lab.ts';
+import { assemble } from '../../vm/index.ts';
+import { EVERY_FRAME, frameNumber, numberedFrame, pairLab } from '../helpers/lab.ts';
 
 const open: Emulator[] = [];
 
@@ -22,16 +21,6 @@ function arrivals(emulator: Emulator): { atNs: number; number: number }[] {
   };
   return list;
 }
-
-const attachOptions = {
-  filter: '',
-  program: Program.from([]),
-  direction: 'inout',
-  immediate: true,
-  readTimeoutMs: 10,
-  bufferBytes: 65_536,
-  owner: CONTROL_OWNER,
-} as const;
 
 afterEach(async () => {
   for (const emulator of open.splice(0)) await emulator.close();
@@ -140,8 +129,8 @@ describe('a lab on a virtual clock', () => {
 
   it('shows frames to descriptors on both ends, with direction, length and virtual time', async () => {
     const emulator = await pair({ delayNs: 3e6 });
-    const near = await emulator.attach('a:eth0', attachOptions);
-    const far = await emulator.attach('b:eth0', attachOptions);
+    const near = await emulator.attach('a:eth0', EVERY_FRAME);
+    const far = await emulator.attach('b:eth0', EVERY_FRAME);
     emulator.memoryDevice('a:eth0').send(numberedFrame(9, 100));
     await emulator.run();
     const seen = async (descriptor: typeof near) => [...frames((await descriptor.read())!)];
@@ -154,9 +143,9 @@ describe('a lab on a virtual clock', () => {
     const emulator = await pair();
     const even = assemble('ldb [17]\njset #1, no, yes\nyes: ret #20\nno: ret #0');
     const descriptors = [
-      await emulator.attach('a:eth0', attachOptions),
-      await emulator.attach('a:eth0', { ...attachOptions, program: even }),
-      await emulator.attach('a:eth0', { ...attachOptions, direction: 'out' }),
+      await emulator.attach('a:eth0', EVERY_FRAME),
+      await emulator.attach('a:eth0', { ...EVERY_FRAME, program: even }),
+      await emulator.attach('a:eth0', { ...EVERY_FRAME, direction: 'out' }),
     ];
     const send = async (from: number): Promise<void> => {
       for (let i = from; i < from + 4; i++) emulator.memoryDevice('a:eth0').send(numberedFrame(i));
@@ -185,7 +174,7 @@ describe('a lab on a virtual clock', () => {
 
   it('lets descriptors be changed while frames move in the same thread', async () => {
     const emulator = await pair();
-    const descriptor = await emulator.attach('a:eth0', attachOptions);
+    const descriptor = await emulator.attach('a:eth0', EVERY_FRAME);
     for (let i = 0; i < 20; i++) emulator.memoryDevice('a:eth0').send(numberedFrame(i));
     await Promise.all([
       emulator.run(),
@@ -199,7 +188,7 @@ describe('a lab on a virtual clock', () => {
   it('sends frames written to a descriptor out of its interface', async () => {
     const emulator = await pair();
     const arrived = arrivals(emulator);
-    const descriptor = await emulator.attach('b:eth0', attachOptions);
+    const descriptor = await emulator.attach('b:eth0', EVERY_FRAME);
     await descriptor.write(numberedFrame(5));
     expect(arrived.map((each) => each.number)).toEqual([5]);
     await expect(descriptor.write(numberedFrame(5, 1515))).rejects.toMatchObject({

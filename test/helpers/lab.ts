@@ -1,6 +1,19 @@
 /** Labs and frames for tests. */
+import { type AttachOptions, CONTROL_OWNER } from '../../src/bpf/types.ts';
 import type { Lab, LabInterface } from '../../src/lab/model.ts';
 import { CLEAR_LINK, type LinkSettings } from '../../src/link/settings.ts';
+import { Program } from '../../vm/index.ts';
+
+/** For a descriptor that accepts every frame of both directions, and hands each over at once. */
+export const EVERY_FRAME: AttachOptions = {
+  filter: '',
+  program: Program.from([]),
+  direction: 'inout',
+  immediate: true,
+  readTimeoutMs: 10,
+  bufferBytes: 65_536,
+  owner: CONTROL_OWNER,
+};
 
 /** A lab of two nodes, a and b, on memory devices, joined by link `ab`. */
 export function pairLab(forward: Partial<LinkSettings> = {}, reverse: Partial<LinkSettings> = forward): Lab {

@@ -4,8 +4,8 @@ import type { LinkStatus } from '../../src/daemon/contract.ts';
 import { CLEAR_LINK } from '../../src/link/settings.ts';
 import { FAMILIES } from '../../src/metrics/catalogue.ts';
 import { createMetrics, type Metrics } from '../../src/metrics/metrics.ts';
-import { Program } from '../../vm/index.ts';
 import { FakeEmulator } from '../control/fake-emulator.ts';
+import { EVERY_FRAME } from '../helpers/lab.ts';
 import { isMissing } from '../helpers/requirements.ts';
 
 let emulator: FakeEmulator;
@@ -44,15 +44,7 @@ async function scrape(): Promise<Map<string, Family>> {
   return parse(await metrics.render());
 }
 
-const attachOptions = {
-  filter: '',
-  program: Program.from([]),
-  direction: 'inout',
-  immediate: false,
-  readTimeoutMs: 0,
-  bufferBytes: 4096,
-  owner: { uid: 0, gid: 0, pid: 0 },
-} as const;
+const attachOptions = { ...EVERY_FRAME, immediate: false, readTimeoutMs: 0, bufferBytes: 4096 };
 
 function setForward(change: Partial<LinkStatus['forward']>): void {
   const link = emulator.linkState[0]!;

@@ -9,9 +9,8 @@ import { Arena, FIRST_WORKER, THREAD_ALIVE, THREAD_STATE } from '../../src/arena
 import { Heap } from '../../src/arena/heap.ts';
 import { bpfPeersPresent } from '../../src/bpf/bpf-if.ts';
 import { DescriptorTable } from '../../src/bpf/descriptor-table.ts';
-import { CONTROL_OWNER } from '../../src/bpf/types.ts';
-import { Program } from '../../vm/index.ts';
 import { distPath, ROOT } from '../helpers/dist.ts';
+import { EVERY_FRAME } from '../helpers/lab.ts';
 
 distPath('src/bpf/bpf-if.js');
 
@@ -80,15 +79,7 @@ describe('frames while the last listener comes and goes', () => {
     const heap = new Heap(arena.heap + 4096, arena.capacity.heapBytes - 4096);
     const table = new DescriptorTable(arena, heap);
     const attachment = { name: 'a', index: 0, generation: 0, linkType: 1, mtu: 1500, write: async () => {} };
-    const options = {
-      filter: '',
-      program: Program.from([]),
-      direction: 'inout',
-      immediate: false,
-      readTimeoutMs: 0,
-      bufferBytes: 4096,
-      owner: CONTROL_OWNER,
-    } as const;
+    const options = { ...EVERY_FRAME, immediate: false, readTimeoutMs: 0, bufferBytes: 4096 };
     // With one descriptor in the arena its record and its buffers are the same every time.
     const record = arena.i32.subarray(arena.descriptorWord(0), arena.descriptorWord(1));
     const buffers = arena.i32.subarray((arena.heap + 4096) / 4, (arena.heap + 4096 + 8192) / 4);

@@ -15,9 +15,8 @@ import { tryLock, unlock, whileLocked } from '../../src/arena/mutex.ts';
 import { bpfPeersPresent } from '../../src/bpf/bpf-if.ts';
 import { DescriptorTable } from '../../src/bpf/descriptor-table.ts';
 import { frames } from '../../src/bpf/record.ts';
-import { CONTROL_OWNER } from '../../src/bpf/types.ts';
-import { Program } from '../../vm/index.ts';
 import { distPath, ROOT } from '../helpers/dist.ts';
+import { EVERY_FRAME } from '../helpers/lab.ts';
 
 distPath('src/bpf/bpf-if.js');
 
@@ -137,15 +136,7 @@ describe('a bpf_if under fire', () => {
     const heap = new Heap(arena.heap + 4096, arena.capacity.heapBytes - 4096);
     const table = new DescriptorTable(arena, heap);
     const attachment = { name: 'a', index: 0, generation: 0, linkType: 1, mtu: 1500, write: async () => {} };
-    const options = {
-      filter: '',
-      program: Program.from([]),
-      direction: 'inout',
-      immediate: false,
-      readTimeoutMs: 1,
-      bufferBytes: 16 * 2 ** 20,
-      owner: CONTROL_OWNER,
-    } as const;
+    const options = { ...EVERY_FRAME, immediate: false, readTimeoutMs: 1, bufferBytes: 16 * 2 ** 20 };
     const constant = await table.attach(attachment, options);
     const next = [0, 0];
     const pump = (async () => {

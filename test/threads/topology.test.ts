@@ -2,13 +2,11 @@
 import { closeSync, openSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { CONTROL_OWNER } from '../../src/bpf/types.ts';
 import type { Emulator, EmulatorOptions } from '../../src/daemon/emulator.ts';
 import type { Lab } from '../../src/lab/model.ts';
 import { CLEAR_LINK } from '../../src/link/settings.ts';
-import { Program } from '../../vm/index.ts';
 import { distPath } from '../helpers/dist.ts';
-import { frameNumber, memoryInterface, numberedFrame, pairLab } from '../helpers/lab.ts';
+import { EVERY_FRAME, frameNumber, memoryInterface, numberedFrame, pairLab } from '../helpers/lab.ts';
 import { type SocketDevice, socketDevice } from '../helpers/socket-device.ts';
 
 // Workers are files of their own, so all of it is the compiled program.
@@ -21,16 +19,6 @@ const cleanUp: (() => unknown)[] = [];
 afterEach(async () => {
   for (const step of cleanUp.splice(0).reverse()) await step();
 });
-
-const attachOptions = {
-  filter: '',
-  program: Program.from([]),
-  direction: 'inout',
-  immediate: true,
-  readTimeoutMs: 10,
-  bufferBytes: 65_536,
-  owner: CONTROL_OWNER,
-} as const;
 
 /** Two nodes on two workers, in real time; no device is connected. */
 async function pair(options: EmulatorOptions = {}): Promise<Emulator> {
@@ -56,7 +44,7 @@ describe('the workers of a running lab', () => {
     await emulator.connect('a:eth0', a.port);
     await emulator.connect('b:eth0', b.port);
     await emulator.setLink('ab', { forward: { delayNs: 2e6 } });
-    await emulator.attach('a:eth0', attachOptions);
+    await emulator.attach('a:eth0', EVERY_FRAME);
     const before = emulator.workers();
     let received = 0;
     for (let sent = 0; received < 200; await turn()) {
