@@ -99,7 +99,7 @@ const arena = ArenaClass.create({
 const clock = new SystemClock(() => {});
 const plane = new DataPlane(arena, 0, clock, () => {});
 const source: Source = device === 'memory' ? new MemorySource(arena) : new KernelSource(arena);
-const [near, far] = [plane.addPort(0, 1500, true, 0), plane.addPort(1, 1500, true, 0)];
+const [near, far] = [plane.addPort(0, 1500, true, [0]), plane.addPort(1, 1500, true, [0])];
 for (const port of [near, far]) {
   port.device = source;
   arena.f64[arena.interfaceCounters(port.index) + INTERFACE_UP] = 1;

@@ -9,7 +9,7 @@
  *   mailboxes    one per worker: the command being given to it (engine/mailbox.ts)
  *   bpfIfs       one record per interface (bpf/layout.ts)
  *   descriptors  one record per BPF descriptor (bpf/layout.ts)
- *   interfaces   counters and state per interface (engine/counters.ts)
+ *   interfaces   counters per interface and worker, and state per interface (engine/counters.ts)
  *   directions   counters per link direction (link/counters.ts)
  *   delayErrors  one histogram per link direction (engine/histogram.ts)
  *   switches     counters of each switch (switch/counters.ts)
@@ -113,7 +113,7 @@ export class Arena {
     this.mailboxes = section(capacity.workers * MAILBOX_BYTES);
     this.bpfIfs = section(capacity.interfaces * BPF_IF_BYTES);
     this.descriptors = section(capacity.descriptors * DESCRIPTOR_BYTES);
-    this.interfaces = section(capacity.interfaces * INTERFACE_BYTES);
+    this.interfaces = section(capacity.interfaces * capacity.workers * INTERFACE_BYTES);
     this.directions = section(capacity.directions * DIRECTION_BYTES);
     this.delayErrors = section(capacity.directions * DELAY_ERROR_BYTES);
     this.switches = section((capacity.switches ?? 0) * SWITCH_BYTES);
@@ -176,9 +176,9 @@ export class Arena {
     return (this.descriptors + descriptor * DESCRIPTOR_BYTES) >>> 2;
   }
 
-  /** Index in `f64` of an interface's counters. */
-  interfaceCounters(interfaceIndex: number): number {
-    return (this.interfaces + interfaceIndex * INTERFACE_BYTES) >>> 3;
+  /** Index in `f64` of what a worker counts of an interface; the interface's state stands with the first worker's. */
+  interfaceCounters(interfaceIndex: number, worker = 0): number {
+    return (this.interfaces + (interfaceIndex * this.capacity.workers + worker) * INTERFACE_BYTES) >>> 3;
   }
 
   /** Index in `f64` of the delay errors of a link direction. */

@@ -19,6 +19,8 @@ export type InterfaceStatus = {
   readonly mtu: number;
   /** Whether its device leaves segmentation and checksums to taplab. */
   readonly offload: boolean;
+  /** The workers that read its device, one for each of its queues, and what they have read. */
+  readonly readers: readonly { readonly worker: number; readonly receive: Counters }[];
   readonly mac: string;
   readonly addresses: readonly string[];
   /** False once the device is gone or has failed. */
@@ -35,6 +37,8 @@ export type InterfaceStatus = {
 export type DirectionStatus = {
   readonly from: string;
   readonly to: string;
+  /** The workers that carry it: one, unless it starts from several queues. */
+  readonly workers: readonly number[];
   readonly settings: LinkSettings;
   /** Frames offered to the link, and frames that left it at the other end. */
   readonly offered: Counters;

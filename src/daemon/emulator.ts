@@ -14,7 +14,7 @@ import type { Outlet, SendOptions } from '../bpf/writer.ts';
 import type { OutputFile } from '../capture/output-file.ts';
 import { LINKTYPE_ETHERNET } from '../device/link-type.ts';
 import type { MemoryDevice } from '../device/memory.ts';
-import { RECEIVE_BYTES, RECEIVE_FRAMES, TRANSMIT_BYTES, TRANSMIT_FRAMES } from '../engine/counters.ts';
+import { readInterfaceCounters } from '../engine/counters.ts';
 import type { PlaneHost } from '../engine/host.ts';
 import { InlineHost } from '../engine/inline.ts';
 import { ThreadHost } from '../engine/threads.ts';
@@ -286,25 +286,26 @@ export class Emulator implements EmulatorControl {
       });
     // It was sent: whether a copy could also be fed back is no error of the write, as in bpfwrite().
     if (how.feedback) {
-      await this.#host.send(entry.reader, [{ do: 'inject', ...what }]).catch(() => {});
+      await this.#host.send(entry.readers[0]!, [{ do: 'inject', ...what }]).catch(() => {});
     }
   }
 
   #interfaceStatus(entry: RegisteredInterface): InterfaceStatus {
     const { name, index, linkType, definition } = entry;
-    const { f64 } = this.#arena;
-    const counters = this.#arena.interfaceCounters(index);
     return {
       name,
       kind: definition.kind,
       linkType,
       mtu: definition.mtu,
       offload: this.#topology.hasOffload(entry),
+      readers: entry.readers.map((worker) => ({
+        worker,
+        receive: readInterfaceCounters(this.#arena, index, [worker]).receive,
+      })),
       mac: definition.mac,
       addresses: definition.addresses,
       up: this.#topology.isUp(entry),
-      receive: { frames: f64[counters + RECEIVE_FRAMES]!, bytes: f64[counters + RECEIVE_BYTES]! },
-      transmit: { frames: f64[counters + TRANSMIT_FRAMES]!, bytes: f64[counters + TRANSMIT_BYTES]! },
+      ...readInterfaceCounters(this.#arena, index),
       descriptors: this.#descriptors.on(index).size,
       filterEngine: this.#fuser.isCompiled(index) ? 'wasm' : 'interpreter',
     };

@@ -33,11 +33,13 @@ export function capacityOf(lab: Lab): Capacity {
   const interfaces = [...lab.nodes.flatMap((node) => node.interfaces), ...ports];
   const largest = Math.max(1500, ...interfaces.map((each) => each.mtu));
   const slotBytes = Math.ceil((largest + LINK_HEADER_BYTES + SPARE_BYTES) / 64) * 64;
+  const moreQueues = interfaces.reduce((sum, { queues = 1 }) => sum + queues - 1, 0);
   const workers = lab.virtual ? 1 : lab.workers;
   return {
     workers,
     interfaces: interfaces.length + MORE_INTERFACES,
-    directions: 2 * (lab.links.length + MORE_LINKS),
+    // A direction from a device of several queues runs in as many lanes.
+    directions: 2 * (lab.links.length + MORE_LINKS) + moreQueues,
     descriptors: MAX_DESCRIPTORS,
     switches: switches.length + MORE_SWITCHES,
     slotsPerWorker: Math.min(MAX_SLOTS, Math.floor(FRAME_BYTES / workers / slotBytes)),

@@ -2,12 +2,14 @@
  * The links of a running lab: which worker carries which direction, the settings now in force, and the counters.
  * Belongs to the control thread; the counters are the workers' (link/counters.ts).
  *
- * A direction has a number, the index of its counters. The number of a link that was removed is used again once its
- * workers have let go of it (topology.ts).
+ * A direction runs in lanes, one for each queue of the interface that it starts from, each with a worker of its own; so
+ * nearly always in one. A lane has a number, the index of its counters, by which its worker knows it as a direction. The
+ * numbers of a link that was removed are used again once its workers have let go of it (topology.ts).
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Arena } from '../arena/arena.ts';
 import type { Command } from '../engine/commands.ts';
-import { clearHistogram, countAbove, readHistogram } from '../engine/histogram.ts';
+import { addHistograms, clearHistogram, countAbove, readHistogram } from '../engine/histogram.ts';
 import type { LabLink } from '../lab/model.ts';
 import {
   DELAYED_FRAMES,
@@ -27,6 +29,7 @@ import {
 import { filterProblem } from '../link/filter.ts';
 import { LATE_NS, type LoadCounts, Overload, type OverloadCause } from '../link/overload.ts';
 import { DROP_REASONS, type DropReason, type LinkSettings } from '../link/settings.ts';
+import { sharedStateProblem } from '../link/shared-state.ts';
 import {
   type DirectionStatus,
   type Histogram,
@@ -38,18 +41,26 @@ import {
 export const SIDES = ['forward', 'reverse'] as const;
 type Side = (typeof SIDES)[number];
 
-type Direction = {
+type Lane = {
   readonly index: number;
   readonly worker: number;
+  /** Names its random generators. */
+  readonly path: string;
+  readonly counters: Float64Array;
+  readonly delayError: () => Histogram;
+  /** How many frames were timed, and how many of them late. */
+  readonly timed: () => { all: number; above: number };
+};
+
+type Direction = {
+  readonly lanes: readonly Lane[];
   /** Of its frames, as in pcap. */
   readonly linkType: number;
   readonly from: string;
   readonly to: string;
   readonly path: string;
-  readonly counters: Float64Array;
   /** What is counted of its delay errors until now. */
   readonly delayError: () => Histogram;
-  readonly load: () => LoadCounts;
   readonly overload: Overload;
   settings: LinkSettings;
 };
@@ -64,6 +75,9 @@ export type OverloadChange = {
   readonly causes: readonly OverloadCause[];
 };
 
+/** What a link wants to know of an interface. */
+export type LinkEnd = { readonly readers: readonly number[]; readonly linkType: number };
+
 /** A command, and the worker it is for. */
 export type Told = { readonly worker: number; readonly command: Command };
 
@@ -73,9 +87,9 @@ export class LinkTable {
   readonly #links: Map<string, Link> = new Map();
   /** By the interface it leads to, whose other end reads. */
   readonly #towards: Map<string, Direction> = new Map();
-  /** By number: the path of the direction that has it, or had it last. */
+  /** By number: the path of the direction that has the lane, or had it last. */
   readonly #paths: string[] = [];
-  /** Numbers of directions, the next to be used last. */
+  /** Numbers of lanes, the next to be used last. */
   readonly #free: number[];
 
   constructor(arena: Arena, seed: number) {
@@ -86,9 +100,10 @@ export class LinkTable {
 
   /**
    * Adds a link. The worker that reads an interface carries the direction that starts there. Throws LabChangeError:
-   * EEXIST, EBUSY (an interface is linked already), EINVAL (a filter does not fit the link type), ENOSPC.
+   * EEXIST, EBUSY (an interface is linked already), EINVAL (a filter does not fit the link type; several queues do not fit
+   * the settings, or each other), ENOSPC.
    */
-  add(definition: LabLink, interfaceOf: (name: string) => { reader: number; linkType: number }): void {
+  add(definition: LabLink, interfaceOf: (name: string) => LinkEnd): void {
     const { name, endpoints } = definition;
     if (this.#links.has(name)) throw new LabChangeError('EEXIST', `there is a link ${name} already`);
     for (const each of endpoints) {
@@ -96,10 +111,13 @@ export class LinkTable {
       if (other !== undefined)
         throw new LabChangeError('EBUSY', `link ${name}: ${each} is an end of link ${other}`);
     }
+    const [{ readers }, { readers: others }] = endpoints.map(interfaceOf) as [LinkEnd, LinkEnd];
+    if (readers.length > 1 || others.length > 1) checkQueues(name, readers, others);
     for (const [i, side] of SIDES.entries()) {
-      checkFilters(`${name}/${side}`, definition[side], interfaceOf(endpoints[i]!).linkType);
+      const { linkType } = interfaceOf(endpoints[i]!);
+      checkSettings(`${name}/${side}`, definition[side], linkType, readers.length);
     }
-    if (this.#free.length < 2) {
+    if (this.#free.length < 2 * readers.length) {
       const room = this.#arena.capacity.directions / 2;
       throw new LabChangeError(
         'ENOSPC',
@@ -107,35 +125,31 @@ export class LinkTable {
       );
     }
     const direction = (side: Side, from: string, to: string): Direction => {
-      const index = this.#free.pop()!;
-      const counters = this.#arena.directionCounters(index);
-      counters.fill(0);
-      const at = this.#arena.delayError(index);
-      clearHistogram(this.#arena.f64, at);
-      const delayError = (): Histogram => readHistogram(this.#arena.f64, at);
-      const load = (): LoadCounts => loadOf(counters, this.#arena.f64, at);
       const path = `${name}/${side}`;
-      this.#paths[index] = path;
-      const { reader, linkType } = interfaceOf(from);
-      return {
-        index,
-        worker: reader,
-        linkType,
-        from,
-        to,
-        path,
-        counters,
-        delayError,
-        load,
-        overload: new Overload(load()),
-        settings: definition[side],
-      };
+      const { linkType, readers: workers } = interfaceOf(from);
+      const lanes = workers.map((worker, i) => this.#lane(worker, path, i));
+      const delayError = (): Histogram => addHistograms(lanes.map((lane) => lane.delayError()));
+      const overload = new Overload(loadOf(lanes));
+      return { lanes, linkType, from, to, path, delayError, overload, settings: definition[side] };
     };
     const [first, second] = endpoints;
     const forward = direction('forward', first, second);
     const reverse = direction('reverse', second, first);
     this.#links.set(name, { definition, forward, reverse });
     this.#towards.set(second, forward).set(first, reverse);
+  }
+
+  #lane(worker: number, direction: string, queue: number): Lane {
+    const index = this.#free.pop()!;
+    const path = queue === 0 ? direction : `${direction}/${queue}`;
+    this.#paths[index] = direction;
+    const counters = this.#arena.directionCounters(index);
+    counters.fill(0);
+    const { f64 } = this.#arena;
+    const at = this.#arena.delayError(index);
+    clearHistogram(f64, at);
+    const delayError = (): Histogram => readHistogram(f64, at);
+    return { index, worker, path, counters, delayError, timed: () => countAbove(f64, at, LATE_NS) };
   }
 
   /** Takes a link out of the table, and returns what its workers must be told, and what to call then. */
@@ -146,15 +160,16 @@ export class LinkTable {
     if (!link) return undefined;
     this.#links.delete(name);
     const directions = [link.forward, link.reverse];
+    const lanes = directions.flatMap((direction) => direction.lanes);
     for (const { to } of directions) this.#towards.delete(to);
     return {
-      commands: directions.map(({ worker, index }) => ({
+      commands: lanes.map(({ worker, index }) => ({
         worker,
         command: { do: 'remove-link', direction: index },
       })),
-      directions: directions.map(({ index }) => index),
+      directions: lanes.map(({ index }) => index),
       released: () => {
-        for (const { index, counters } of directions) {
+        for (const { index, counters } of lanes) {
           counters[QUEUE_BYTES] = 0;
           counters[QUEUE_FRAMES] = 0;
           this.#free.push(index);
@@ -185,9 +200,10 @@ export class LinkTable {
   judgeLoad(busyShare: (worker: number) => number): OverloadChange[] {
     return [...this.#links.values()].flatMap((link) =>
       SIDES.flatMap((side) => {
-        const { overload, worker, load } = link[side];
+        const { overload, lanes } = link[side];
         const before = overload.causes;
-        const isChanged = overload.judge(load(), busyShare(worker));
+        const busiest = Math.max(...lanes.map(({ worker }) => busyShare(worker)));
+        const isChanged = overload.judge(loadOf(lanes), busiest);
         return isChanged
           ? [{ link: link.definition.name, direction: side, before, causes: overload.causes }]
           : [];
@@ -195,9 +211,9 @@ export class LinkTable {
     );
   }
 
-  /** The worker that writes to an interface; 0 when no link leads there. */
+  /** A worker that writes to an interface; 0 when no link leads there. */
   workerTowards(interfaceName: string): number {
-    return this.#towards.get(interfaceName)?.worker ?? 0;
+    return this.#towards.get(interfaceName)?.lanes[0]?.worker ?? 0;
   }
 
   /** The link that an interface is an end of. */
@@ -209,23 +225,25 @@ export class LinkTable {
   /** What the workers of a link must be told for it to carry frames. */
   wiring(name: string, indexOf: (interfaceName: string) => number): Told[] {
     const { forward, reverse } = this.#links.get(name)!;
-    return [forward, reverse].map(({ worker, index, from, to, settings, path }) => ({
-      worker,
-      command: {
-        do: 'link',
-        direction: index,
-        from: indexOf(from),
-        to: indexOf(to),
-        settings,
-        seed: this.#seed,
-        path,
-      },
-    }));
+    return [forward, reverse].flatMap(({ lanes, from, to, settings }) =>
+      lanes.map(({ worker, index, path }) => ({
+        worker,
+        command: {
+          do: 'link',
+          direction: index,
+          from: indexOf(from),
+          to: indexOf(to),
+          settings,
+          seed: this.#seed,
+          path,
+        },
+      })),
+    );
   }
 
   /**
    * What the workers must be told for changes to be in force, and what to call then; and what to tell them to have it
-   * as before. Throws LabChangeError: ENXIO, EINVAL (a filter does not fit the link type).
+   * as before. Throws LabChangeError: ENXIO, EINVAL (a filter does not fit the link type, or several queues the settings).
    */
   change(changes: readonly NamedLinkChange[]): { commands: Told[]; undo: Told[]; inForce: () => void } {
     const settings = new Map<Direction, LinkSettings>();
@@ -236,17 +254,15 @@ export class LinkTable {
         const direction = link[side];
         if (!change[side]) continue;
         const changed = { ...(settings.get(direction) ?? direction.settings), ...change[side] };
-        checkFilters(direction.path, changed, direction.linkType);
+        checkSettings(direction.path, changed, direction.linkType, direction.lanes.length);
         settings.set(direction, changed);
       }
     }
-    const told = ({ worker, index }: Direction, to: LinkSettings): Told => ({
-      worker,
-      command: { do: 'set', direction: index, settings: to },
-    });
+    const told = ({ lanes }: Direction, to: LinkSettings): Told[] =>
+      lanes.map(({ worker, index }) => ({ worker, command: { do: 'set', direction: index, settings: to } }));
     return {
-      commands: [...settings].map(([direction, changed]) => told(direction, changed)),
-      undo: [...settings.keys()].map((direction) => told(direction, direction.settings)),
+      commands: [...settings].flatMap(([direction, changed]) => told(direction, changed)),
+      undo: [...settings.keys()].flatMap((direction) => told(direction, direction.settings)),
       inForce: () => {
         for (const [direction, changed] of settings) direction.settings = changed;
       },
@@ -255,20 +271,31 @@ export class LinkTable {
 }
 
 /** What a direction has counted until now. */
-function loadOf(counters: Float64Array, f64: Float64Array, delayError: number): LoadCounts {
-  const { all, above } = countAbove(f64, delayError, LATE_NS);
+function loadOf(lanes: readonly Lane[]): LoadCounts {
+  const sum = (of: (lane: Lane) => number): number => lanes.reduce((total, lane) => total + of(lane), 0);
   return {
-    offered: counters[OFFERED_FRAMES]!,
-    timed: all,
-    late: above,
-    pool: counters[dropCounter('pool')]!,
+    offered: sum(({ counters }) => counters[OFFERED_FRAMES]!),
+    timed: sum(({ timed }) => timed().all),
+    late: sum(({ timed }) => timed().above),
+    pool: sum(({ counters }) => counters[dropCounter('pool')]!),
   };
 }
 
 /** Throws LabChangeError: EINVAL. */
-function checkFilters(path: string, settings: LinkSettings, linkType: number): void {
-  const problem = filterProblem(settings, linkType);
+function checkSettings(path: string, settings: LinkSettings, linkType: number, queues: number): void {
+  const problem =
+    filterProblem(settings, linkType) ?? (queues > 1 ? sharedStateProblem(settings) : undefined);
   if (problem !== undefined) throw new LabChangeError('EINVAL', `link ${path}: ${problem}`);
+}
+
+/** The same flow must be with the same worker both ways. Throws LabChangeError: EINVAL. */
+function checkQueues(link: string, readers: readonly number[], others: readonly number[]): void {
+  if (isDeepStrictEqual(readers, others)) return;
+  const why =
+    readers.length === others.length
+      ? 'the queues of its ends are read by different workers; take the lab down and up'
+      : 'both ends of a link need as many queues';
+  throw new LabChangeError('EINVAL', `link ${link}: ${why}`);
 }
 
 function linkStatus({ definition, forward, reverse }: Link): LinkStatus {
@@ -280,36 +307,38 @@ function linkStatus({ definition, forward, reverse }: Link): LinkStatus {
   };
 }
 
-function directionStatus({ from, to, settings, counters, delayError, overload }: Direction): DirectionStatus {
+function directionStatus({ lanes, from, to, settings, delayError, overload }: Direction): DirectionStatus {
+  const count = (field: number): number => lanes.reduce((sum, { counters }) => sum + counters[field]!, 0);
   const drops = Object.fromEntries(
-    DROP_REASONS.map((reason) => [reason, counters[dropCounter(reason)]!]),
+    DROP_REASONS.map((reason) => [reason, count(dropCounter(reason))]),
   ) as Record<DropReason, number>;
   const dropped = Object.values(drops).reduce((sum, each) => sum + each, 0);
   // Read after what leaves and before what enters, the difference can only be too large by frames that just came.
-  const delivered = { frames: counters[DELIVERED_FRAMES]!, bytes: counters[DELIVERED_BYTES]! };
-  const duplicated = counters[DUPLICATED_FRAMES]!;
-  const offered = { frames: counters[OFFERED_FRAMES]!, bytes: counters[OFFERED_BYTES]! };
+  const delivered = { frames: count(DELIVERED_FRAMES), bytes: count(DELIVERED_BYTES) };
+  const duplicated = count(DUPLICATED_FRAMES);
+  const offered = { frames: count(OFFERED_FRAMES), bytes: count(OFFERED_BYTES) };
   return {
     from,
     to,
+    workers: lanes.map(({ worker }) => worker),
     settings,
     offered,
     delivered,
-    delayed: counters[DELAYED_FRAMES]!,
+    delayed: count(DELAYED_FRAMES),
     duplicated,
     drops,
-    queueBytes: counters[QUEUE_BYTES]!,
-    queueFrames: counters[QUEUE_FRAMES]!,
+    queueBytes: count(QUEUE_BYTES),
+    queueFrames: count(QUEUE_FRAMES),
     delayError: delayError(),
     overloaded: overload.causes,
     inFlight: Math.max(0, offered.frames + duplicated - delivered.frames - dropped),
     rules: settings.rules.map(({ match }, i) => ({
       match,
       matched: {
-        frames: counters[ruleCounters(i) + RULE_FRAMES]!,
-        bytes: counters[ruleCounters(i) + RULE_BYTES]!,
+        frames: count(ruleCounters(i) + RULE_FRAMES),
+        bytes: count(ruleCounters(i) + RULE_BYTES),
       },
-      dropped: counters[ruleCounters(i) + RULE_DROPS]!,
+      dropped: count(ruleCounters(i) + RULE_DROPS),
     })),
   };
 }

@@ -29,8 +29,8 @@ export type RegisteredInterface = {
   readonly generation: number;
   readonly linkType: number;
   readonly definition: LabInterface;
-  /** The worker that reads its device, whichever that is. */
-  readonly reader: number;
+  /** The workers that read its device, whichever that is: one for each of its queues. */
+  readonly readers: readonly number[];
 };
 
 export class Registry {
@@ -49,6 +49,8 @@ export class Registry {
   /**
    * Adds an interface; its bpf_if record is there from now on, and its counters are 0.
    * Throws LabChangeError: EEXIST, ENOSPC (the arena has no room for more).
+   *
+   * @param reader the worker that reads its first queue; those after it read the others
    */
   add(definition: LabInterface, linkType: number, reader?: number): RegisteredInterface {
     const { name } = definition;
@@ -63,7 +65,9 @@ export class Registry {
     }
     this.#arena.f64.fill(0, this.#arena.interfaceCounters(index), this.#arena.interfaceCounters(index + 1));
     const generation = generationOf(this.#arena, index);
-    const entry = { name, index, generation, linkType, definition, reader: reader ?? index % workers };
+    const first = reader ?? index % workers;
+    const readers = Array.from({ length: definition.queues ?? 1 }, (_, queue) => (first + queue) % workers);
+    const entry = { name, index, generation, linkType, definition, readers };
     const address = linkType === LINKTYPE_ETHERNET ? macBytes(definition.mac) : undefined;
     setHardwareAddress(this.#arena, index, address);
     this.#byName.set(name, entry);

@@ -35,7 +35,7 @@ export type SwitchChange = {
   readonly givenUp: () => void;
 };
 
-type Find = (interfaceName: string) => { readonly index: number; readonly reader: number };
+type Find = (interfaceName: string) => { readonly index: number; readonly readers: readonly number[] };
 
 export class SwitchTable {
   readonly #arena: Arena;
@@ -70,7 +70,7 @@ export class SwitchTable {
       throw new LabChangeError('ENOSPC', message);
     }
     const found = ports.map((port) => find(port.name));
-    const worker = found[0]?.reader ?? before?.told.worker ?? 0;
+    const worker = found[0]?.readers[0] ?? before?.told.worker ?? 0;
     const command: Command = {
       do: 'switch',
       index,

@@ -31,9 +31,12 @@ import { readersOf } from './placement.ts';
 import { type RegisteredInterface, Registry } from './registry.ts';
 import { SwitchTable } from './switches.ts';
 
-/** A kernel device that is open: its file, and the link type of its frames. */
+/** A kernel device that is open: its files, and the link type of its frames. */
 export type OpenPort = {
+  /** The file of its only queue, or its first. */
   readonly fd: number;
+  /** The files of the other queues that the interface has, if there are any. */
+  readonly moreQueues?: readonly number[];
   readonly linkType: number;
   /** Whether it was opened with IFF_VNET_HDR; it was not unless said. */
   readonly offload?: boolean;
@@ -116,7 +119,7 @@ export class Topology {
    */
   addInterface(definition: LabInterface, port?: OpenPort, peer?: string): Promise<void> {
     return this.#inTurn(async () => {
-      const reader = peer === undefined ? undefined : this.registry.get(peer)?.reader;
+      const reader = peer === undefined ? undefined : this.registry.get(peer)?.readers[0];
       const commands = this.#register(definition, port, reader);
       await this.#tell(
         () => commands,
@@ -154,7 +157,7 @@ export class Topology {
       const added = wanted.filter(({ name }) => this.registry.get(name) === undefined);
       const ports = definition.ports.map(({ name }) => name);
       const reader = [...ports, ...ports.flatMap((name) => peers.get(name) ?? [])]
-        .map((name) => this.registry.get(name)?.reader)
+        .map((name) => this.registry.get(name)?.readers[0])
         .find((each) => each !== undefined);
       try {
         const commands = added.flatMap((each) => this.#register(each, undefined, reader));
@@ -308,11 +311,16 @@ export class Topology {
 
   /** Enters an interface into the registry, and returns what every worker must be told. */
   #register(definition: LabInterface, port: OpenPort | undefined, reader?: number): Command[] {
-    const { name, mtu } = definition;
+    const { name, mtu, queues = 1 } = definition;
     const limit = largestMtu(this.#arena.capacity);
     if (mtu > limit) {
       const why = `an MTU of ${mtu} does not fit, frames of this run have room for ${limit}`;
       throw new LabChangeError('EINVAL', `${name}: ${why}; take the lab down and up`);
+    }
+    const { workers } = this.#arena.capacity;
+    if (queues > workers) {
+      const why = `each of ${queues} queues is read by a worker of its own, and this run has ${workers}`;
+      throw new LabChangeError('EINVAL', `${name}: ${why}; take the lab down, and up with more`);
     }
     const linkType = definition.kind === 'tun' ? LINKTYPE_RAW : LINKTYPE_ETHERNET;
     const isSwitched = isSwitchPort(definition);
@@ -320,7 +328,8 @@ export class Topology {
     if (device) this.#checkLinkType(name, linkType, device);
     const entry = this.registry.add(definition, linkType, reader);
     const ethernet = linkType === LINKTYPE_ETHERNET;
-    const added: Command = { do: 'port', index: entry.index, mtu, ethernet, reader: entry.reader };
+    const { index, readers } = entry;
+    const added: Command = { do: 'port', index, mtu, ethernet, readers };
     if (isSwitched) this.#setUp(entry, 1);
     return device ? [added, this.#giveDevice(entry, device, 'lab')] : [added];
   }
@@ -328,7 +337,7 @@ export class Topology {
   /** What enters a switch is carried by the worker that the switch belongs to. */
   #checkWorkers({ name, endpoints }: LabLink): void {
     const [first, second] = endpoints.map((end) => this.#entry(end));
-    if (first!.reader === second!.reader) return;
+    if (first!.readers[0] === second!.readers[0]) return;
     if (!isSwitchPort(first!.definition) && !isSwitchPort(second!.definition)) return;
     const why = `${first!.name} and ${second!.name} belong to different workers, and one is a switch's`;
     throw new LabChangeError('EINVAL', `link ${name}: ${why}; take the lab down and up`);
@@ -341,16 +350,18 @@ export class Topology {
   }
 
   /** Up before the workers have the device: one of them may find at once that it is gone. */
-  #giveDevice(entry: RegisteredInterface, { fd, offload = false }: OpenPort, origin: Origin): Command {
+  #giveDevice(entry: RegisteredInterface, port: OpenPort, origin: Origin): Command {
+    const { fd, moreQueues = [], offload = false } = port;
     this.#devices.set(entry, { origin, offload });
     this.#setUp(entry, 1);
-    return { do: 'device', index: entry.index, fd, offload, shared: origin === 'connected' };
+    const fds = [fd, ...moreQueues];
+    return { do: 'device', index: entry.index, fds, offload, shared: origin === 'connected' };
   }
 
   async #takeDevice(entry: RegisteredInterface): Promise<void> {
     this.#devices.delete(entry);
     this.#setUp(entry, 0);
-    await this.#quiesce([{ do: 'device', index: entry.index, fd: null, offload: false, shared: false }]);
+    await this.#quiesce([{ do: 'device', index: entry.index, fds: [], offload: false, shared: false }]);
   }
 
   async #remove(entry: RegisteredInterface): Promise<void> {

@@ -8,11 +8,14 @@ import type { LabInterface } from '../lab/model.ts';
 import { close } from '../sys/libc.ts';
 import { inNamespace, type NamespaceRef } from './in-namespace.ts';
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from './link-type.ts';
-import { createTap, leaveTap } from './tap.ts';
+import { createQueues, leaveTap } from './tap.ts';
 import { openTuntap2 } from './tuntap2.ts';
 
 export type OpenedDevice = {
+  /** The file of the first queue. */
   readonly fd: number;
+  /** The files of the others, if there are any. */
+  readonly moreQueues: readonly number[];
   /** The device's name inside its namespace. */
   readonly name: string;
   readonly kind: 'tap' | 'tun';
@@ -20,10 +23,10 @@ export type OpenedDevice = {
   readonly offload: boolean;
   /** 1 EN10MB for tap, 101 RAW for tun. */
   readonly linkType: typeof LINKTYPE_ETHERNET | typeof LINKTYPE_RAW;
-  /** Closes the descriptor; the device disappears with it. Idempotent. */
+  /** Closes the descriptors; the device disappears with them. Idempotent. */
   close(): Promise<void>;
   /**
-   * Closes the descriptor and leaves the device to its namespace, which the caller removes at once; much faster than
+   * Closes the descriptors and leaves the device to its namespace, which the caller removes at once; much faster than
    * close(). Idempotent.
    */
   leave(): Promise<void>;
@@ -34,21 +37,23 @@ export type OpenedDevice = {
  * with what was attempted and what to do; for tuntap2 also Tuntap2Error when the package is not usable.
  */
 export async function openDevice(
-  labInterface: Pick<LabInterface, 'device' | 'kind' | 'offload'>,
+  labInterface: Pick<LabInterface, 'device' | 'kind' | 'offload' | 'queues'>,
   namespace?: NamespaceRef,
 ): Promise<OpenedDevice> {
-  const { device: name, kind, offload = true } = labInterface;
+  const { device: name, kind, offload = true, queues = 1 } = labInterface;
   switch (kind) {
     case 'tap':
     case 'tun': {
-      const create = (): number => createTap(name, kind, offload);
-      const fd = namespace === undefined ? create() : inNamespace(namespace, create);
-      const release = async (): Promise<void> => void close(fd);
-      return opened(fd, name, kind, offload, release, async () => leaveTap(fd));
+      const create = (): number[] => createQueues(name, kind, offload, queues);
+      const fds = namespace === undefined ? create() : inNamespace(namespace, create);
+      const release = async (): Promise<void> => {
+        for (const fd of fds) close(fd);
+      };
+      return opened(fds, name, kind, offload, release, async () => leaveTap(fds));
     }
     case 'tuntap2': {
       const device = await openTuntap2(name, namespace);
-      return opened(device.fd, name, 'tap', false, () => device.release());
+      return opened([device.fd], name, 'tap', false, () => device.release());
     }
     default:
       throw new TypeError(`${name}: ${kind} is not a kernel device`);
@@ -56,7 +61,7 @@ export async function openDevice(
 }
 
 function opened(
-  fd: number,
+  [fd, ...moreQueues]: readonly number[],
   name: string,
   kind: 'tap' | 'tun',
   offload: boolean,
@@ -65,7 +70,8 @@ function opened(
 ): OpenedDevice {
   let closing: Promise<void> | undefined;
   return {
-    fd,
+    fd: fd!,
+    moreQueues,
     name,
     kind,
     offload,

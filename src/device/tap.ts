@@ -63,13 +63,38 @@ export function deviceAdvice(errnoValue: number): string | undefined {
 }
 
 /**
- * Makes a device in the namespace of the calling thread and returns its descriptor. Throws SystemError.
+ * Makes a device in the namespace of the calling thread and returns its descriptors, one for each queue. The kernel keeps
+ * a flow in one queue: the one that its frames were last written to, or else the one that a hash of its addresses and
+ * ports says, the same in both directions (drivers/net/tun.c, tun_automq_select_queue). Throws SystemError.
+ * Synchronous, so that it may be called inside another namespace.
+ */
+export function createQueues(name: string, kind: 'tap' | 'tun', offload: boolean, queues: number): number[] {
+  if (queues === 1) return [createTap(name, kind, offload)];
+  const fds: number[] = [];
+  try {
+    while (fds.length < queues) {
+      fds.push(attachTap(name, kind, IFF_MULTI_QUEUE | (fds.length === 0 ? IFF_TUN_EXCL : 0), offload));
+    }
+    return fds;
+  } catch (error) {
+    for (const fd of fds) close(fd);
+    throw error;
+  }
+}
+
+/**
+ * Makes a device of one queue in the namespace of the calling thread and returns its descriptor. Throws SystemError.
  * Synchronous, so that it may be called inside another namespace.
  *
  * @param offload a virtio_net_hdr comes with each frame, and the node's kernel may leave checksums and segmentation
  * to whoever reads it: super-frames of up to 64 KiB
  */
 export function createTap(name: string, kind: 'tap' | 'tun', offload = false): number {
+  return attachTap(name, kind, IFF_TUN_EXCL, offload);
+}
+
+/** Opens a file and attaches it to a device, which is made unless it is there and may be. */
+function attachTap(name: string, kind: 'tap' | 'tun', flags: number, offload: boolean): number {
   if (!NAME_PATTERN.test(name)) throw failed(name, kind, EINVAL);
   const fd = open(TUN_PATH, O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (fd === -1) {
@@ -79,7 +104,7 @@ export function createTap(name: string, kind: 'tap' | 'tun', offload = false): n
   const request = new Uint8Array(SIZEOF_IFREQ);
   new TextEncoder().encodeInto(name, request);
   new Uint16Array(request.buffer, IFNAMSIZ, 1)[0] =
-    (kind === 'tap' ? IFF_TAP : IFF_TUN) | IFF_NO_PI | IFF_TUN_EXCL | (offload ? IFF_VNET_HDR : 0);
+    (kind === 'tap' ? IFF_TAP : IFF_TUN) | IFF_NO_PI | flags | (offload ? IFF_VNET_HDR : 0);
   if (ioctl(fd, TUNSETIFF, request) !== -1) {
     if (offload) setOffload(fd);
     return fd;
@@ -138,12 +163,12 @@ export function setCarrier(fd: number, hasCarrier: boolean): void {
 }
 
 /**
- * Closes the file and leaves the device to its network namespace, which is about to be removed: the kernel removes all
+ * Closes the files and leaves the device to its network namespace, which is about to be removed: the kernel removes all
  * devices of a namespace at once, while one that goes with its file costs it a grace period, tens of milliseconds.
  */
-export function leaveTap(fd: number): void {
-  ioctlValue(fd, TUNSETPERSIST, 1);
-  close(fd);
+export function leaveTap(fds: readonly number[]): void {
+  ioctlValue(fds[0]!, TUNSETPERSIST, 1);
+  for (const fd of fds) close(fd);
 }
 
 /** Never delivered to anybody: to no address, of a type that is for experiments (IEEE 802, 0x88b5). */

@@ -16,17 +16,17 @@ export type Command =
       readonly index: number;
       readonly mtu: number;
       readonly ethernet: boolean;
-      /** The worker that reads its devices. Every worker may write to them. */
-      readonly reader: number;
+      /** The workers that read its devices, each a queue. Every worker may write to them. */
+      readonly readers: readonly number[];
     }
   | {
       /**
-       * The device behind an interface, from now on; null for none: the worker does not use the last one any more, and
-       * need not know the interface.
+       * The device behind an interface, from now on, a file for each queue; none: the worker does not use the last one
+       * any more, and need not know the interface.
        */
       readonly do: 'device';
       readonly index: number;
-      readonly fd: number | null;
+      readonly fds: readonly number[];
       /** Whether the device was opened with IFF_VNET_HDR. */
       readonly offload: boolean;
       /** Whether somebody else may have the file open as well. */
@@ -96,18 +96,19 @@ export function execute(target: CommandTarget, command: Command): void {
   const { plane } = target;
   switch (command.do) {
     case 'port': {
-      const { index, mtu, ethernet, reader } = command;
-      plane.addPort(index, mtu, ethernet, reader);
+      const { index, mtu, ethernet, readers } = command;
+      plane.addPort(index, mtu, ethernet, readers);
       break;
     }
     case 'device': {
-      const { index, fd, offload, shared } = command;
+      const { index, fds, offload, shared } = command;
       const port = plane.port(index);
-      if (port === undefined && fd === null) break;
+      if (port === undefined && fds.length === 0) break;
       if (port === undefined) throw new Error(`there is no port ${index}`);
       target.unwatch(port);
-      plane.setDevice(port, fd === null ? undefined : target.device(index, fd, offload, shared));
-      if (port.device && port.reads) target.watch(port);
+      const fd = fds[Math.max(0, port.queue)];
+      plane.setDevice(port, fd === undefined ? undefined : target.device(index, fd, offload, shared));
+      if (port.device && port.queue !== -1) target.watch(port);
       break;
     }
     case 'remove-port':

@@ -4,8 +4,8 @@
  *
  *   receive: device.read ─▶ tap in ─▶ link ··· timers ··· deliver: tap out ─▶ device.write
  *
- * A link direction belongs to the worker that reads the interface it starts from. Frames never change threads: that
- * worker also writes to the far device.
+ * A link direction belongs to the worker that reads the interface it starts from; one that starts from several queues
+ * has a part in the worker of each. Frames never change threads: that worker also writes to the far device.
  */
 import type { Arena } from '../arena/arena.ts';
 import type { Stamp } from '../bpf/buffers.ts';
@@ -86,14 +86,15 @@ export class DataPlane {
     this.#receiver = new Receiver(arena, pool, clock, this.#received, gone);
   }
 
-  /** Adds an interface, without a device. */
-  addPort(index: number, mtu: number, ethernet: boolean, reader: number): Port {
+  /** Adds an interface, without a device. `readers` are the workers that read it, by queue. */
+  addPort(index: number, mtu: number, ethernet: boolean, readers: readonly number[]): Port {
     const frameBytes = mtu + (ethernet ? ETHERNET_HEADER : 0);
-    const reads = reader === this.#worker;
     const port: Port = {
       index,
+      counters: this.#arena.interfaceCounters(index, this.#worker),
+      state: this.#arena.interfaceCounters(index),
       device: undefined,
-      reads,
+      queue: readers.indexOf(this.#worker),
       frameBytes,
       ethernet,
       bridge: undefined,
@@ -281,9 +282,9 @@ export class DataPlane {
 
   /** Counts a frame that came in. */
   readonly #received: OnFrame = (port, slot, length, nowNs, unread) => {
-    const counters = this.#arena.interfaceCounters(port.index);
-    this.#arena.f64[counters + RECEIVE_FRAMES]!++;
-    this.#arena.f64[counters + RECEIVE_BYTES]! += length;
+    const { f64 } = this.#arena;
+    f64[port.counters + RECEIVE_FRAMES]!++;
+    f64[port.counters + RECEIVE_BYTES]! += length;
     this.#carry(port, slot, length, nowNs, unread);
   };
 

@@ -47,6 +47,15 @@ export function countAbove(f64: Float64Array, at: number, boundNs: number): { al
   return { all, above };
 }
 
+/** What several have counted together. */
+export function addHistograms(histograms: readonly Histogram[]): Histogram {
+  return histograms.reduce(({ counts, sumNs, upperBoundsNs }, other) => ({
+    upperBoundsNs,
+    counts: counts.map((each, bucket) => each + other.counts[bucket]!),
+    sumNs: sumNs + other.sumNs,
+  }));
+}
+
 /** Forgets what has been counted. */
 export function clearHistogram(f64: Float64Array, at: number): void {
   f64.fill(0, at, at + HISTOGRAM_FIELDS);

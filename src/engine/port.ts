@@ -10,10 +10,16 @@ import { NOBODY } from './shares.ts';
 /** An interface as one worker sees it. */
 export type Port = {
   readonly index: number;
+  /** Index in the arena's f64 of what this worker counts of it, and of its state (counters.ts). */
+  readonly counters: number;
+  readonly state: number;
   /** None while the interface has no device; replaced between two frames. */
   device: Device | undefined;
-  /** Whether this worker reads the device. Every worker may write to it. */
-  readonly reads: boolean;
+  /**
+   * Which of the device's queues this worker reads, -1 if it reads none. It writes to the same, or to the first: every
+   * worker may write.
+   */
+  readonly queue: number;
   /** Longest frame that fits: the MTU with the link header; 4 more for a frame with a VLAN tag. */
   readonly frameBytes: number;
   readonly ethernet: boolean;

@@ -54,12 +54,11 @@ export class Transmitter {
     const pool = this.#pool;
     const length = pool.length[slot]!;
     if (length > port.frameBytes && length > port.frameBytes + this.#tagBytes(port, slot)) return 'mtu';
-    const counters = this.#arena.interfaceCounters(port.index);
     const { device, bridge } = port;
-    if ((!device && !bridge) || this.#arena.f64[counters + INTERFACE_UP] === 0) return 'carrier';
+    if ((!device && !bridge) || this.#arena.f64[port.state + INTERFACE_UP] === 0) return 'carrier';
     if (shown) this.#taps.show(port.index, slot, DIRECTION_OUT);
     if (!device) {
-      this.#countTransmitted(counters, length);
+      this.#countTransmitted(port, 1, length);
       bridge!.accept(port.bridgePort, slot, dueNs);
       return undefined;
     }
@@ -67,13 +66,13 @@ export class Transmitter {
     this.#joiner.close(port);
     const written = this.#write(device, slot, length);
     if (written < 0) return this.#refused(port, written);
-    this.#countTransmitted(counters, length);
+    this.#countTransmitted(port, 1, length);
     return undefined;
   }
 
-  #countTransmitted(counters: number, length: number): void {
-    this.#arena.f64[counters + TRANSMIT_FRAMES]!++;
-    this.#arena.f64[counters + TRANSMIT_BYTES]! += length;
+  #countTransmitted({ counters }: Port, frames: number, bytes: number): void {
+    this.#arena.f64[counters + TRANSMIT_FRAMES]! += frames;
+    this.#arena.f64[counters + TRANSMIT_BYTES]! += bytes;
   }
 
   #write(device: Device, slot: number, length: number): number {
@@ -87,9 +86,7 @@ export class Transmitter {
       link.takeBack(frames, bytes, this.#refused(port, written));
       return;
     }
-    const counters = this.#arena.interfaceCounters(port.index);
-    this.#arena.f64[counters + TRANSMIT_FRAMES]! += frames;
-    this.#arena.f64[counters + TRANSMIT_BYTES]! += bytes;
+    this.#countTransmitted(port, frames, bytes);
   };
 
   /** Why a device did not take a frame. */

@@ -168,7 +168,7 @@ class DataPlaneWorker implements CommandTarget {
   /** The device is gone: marks the interface and tells the control thread. */
   #gone(port: Port): void {
     const { f64, i32 } = this.#arena;
-    f64[this.#arena.interfaceCounters(port.index) + INTERFACE_UP] = 0;
+    f64[port.state + INTERFACE_UP] = 0;
     this.unwatch(port);
     const event = this.#arena.threadWord(FIRST_WORKER + this.#worker, THREAD_EVENT);
     Atomics.add(i32, event, 1);

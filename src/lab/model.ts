@@ -26,6 +26,8 @@ export type LabInterface = {
   readonly mtu: number;
   /** Of tap and tun, unless false: super-frames of up to 64 KiB and checksums left to be computed are taken as they are. */
   readonly offload?: boolean;
+  /** Of tap and tun, 1 unless said: files of the device, each read by a worker of its own. Both ends of a link have as many. */
+  readonly queues?: number;
   /** For `pcap`: the capture whose frames enter here, and the one that receives what leaves. Absolute paths. */
   readonly readFile?: string;
   readonly writeFile?: string;

@@ -10,6 +10,7 @@ import type { ReadText } from '../link/words.ts';
 import { problemsOf } from './issues.ts';
 import type { DeviceKind, Lab, LabDescriptor, LabInterface, LabLink, LabNode } from './model.ts';
 import { derivedMac, splitEndpoint } from './names.ts';
+import { queueProblems } from './queues.ts';
 import { filterProblems, referenceProblems } from './references.ts';
 import {
   DEFAULT_MTU,
@@ -82,6 +83,7 @@ export function parseLab(text: string, { file, baseDirectory, checkFilter }: Par
     ...(result.success ? [] : problemsOf(result.error, labSchema, source.data ?? {})),
     ...referenceProblems(source.data),
     ...(checkFilter === undefined ? [] : filterProblems(source.data, checkFilter)),
+    ...(result.success ? queueProblems(result.data, linkNames(linksOf(result.data))) : []),
     ...(result.success ? tableProblems(result.data, readText) : []),
     ...(result.success
       ? timelineProblems(result.data.timeline ?? [], linkNames(linksOf(result.data)), ['timeline'])
@@ -113,7 +115,7 @@ export async function readLab(path: string, options: Pick<ParseOptions, 'checkFi
 export function asVirtualLab(lab: Lab): Lab {
   const nodes = lab.nodes.map(({ join: _, ...node }) => ({
     ...node,
-    interfaces: node.interfaces.map((labInterface): LabInterface => ({ ...labInterface, kind: 'memory' })),
+    interfaces: node.interfaces.map(({ queues: _, ...each }): LabInterface => ({ ...each, kind: 'memory' })),
   }));
   return { ...lab, nodes, virtual: true };
 }
@@ -192,6 +194,7 @@ function makeInterface(
     mac: input?.mac?.toLowerCase() ?? derivedMac(lab, name),
     mtu: input?.mtu ?? DEFAULT_MTU,
     ...(input?.offload === undefined ? {} : { offload: input.offload }),
+    ...(input?.queues === undefined ? {} : { queues: input.queues }),
     ...(input?.read === undefined ? {} : { readFile: absolute(input.read) }),
     ...(input?.write === undefined ? {} : { writeFile: absolute(input.write) }),
   };

@@ -76,6 +76,7 @@ export type InterfaceInput = {
   mac?: string | undefined;
   mtu?: number | undefined;
   offload?: boolean | undefined;
+  queues?: number | undefined;
   device?: DeviceKind | undefined;
   read?: string | undefined;
   write?: string | undefined;
@@ -159,6 +160,14 @@ const labInterface = z
     offload: z
       .boolean()
       .describe('tap and tun: leave segmentation and checksums to taplab, which is fast; true.')
+      .optional(),
+    queues: z
+      .int()
+      .min(1)
+      .max(MAX_WORKERS)
+      .describe(
+        'tap and tun: queues of the device, each read by a worker of its own, so that one direction of a link runs on several; 1.',
+      )
       .optional(),
     device: device.optional(),
     read: file.describe('device pcap: the capture whose frames enter here.').optional(),

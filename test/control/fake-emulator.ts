@@ -329,6 +329,7 @@ export class FakeEmulator implements EmulatorControl {
         linkType: kind === 'tun' ? 101 : 1,
         mtu,
         offload: false,
+        readers: [{ worker: 0, receive: { frames: 0, bytes: 0 } }],
         mac,
         addresses,
         up: true,
@@ -436,6 +437,7 @@ function directionStatus(from: string, to: string, settings: LinkSettings): Dire
   return {
     from,
     to,
+    workers: [0],
     settings,
     offered: none,
     delivered: none,

@@ -10,6 +10,7 @@ function direction(from: string, to: string, frames: number, loss: number): Dire
   return {
     from,
     to,
+    workers: [0],
     settings: CLEAR_LINK,
     offered: { frames: frames + loss, bytes: (frames + loss) * 1000 },
     delivered: { frames, bytes: frames * 1000 },

@@ -38,7 +38,7 @@ function carryOut(known: Map<string, unknown>, command: Command): void {
       known.set(`port ${command.index}`, null);
       break;
     case 'device':
-      if (known.has(`port ${command.index}`)) known.set(`port ${command.index}`, command.fd);
+      if (known.has(`port ${command.index}`)) known.set(`port ${command.index}`, command.fds);
       break;
     case 'remove-port':
       known.delete(`port ${command.index}`);

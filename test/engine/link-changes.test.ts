@@ -37,7 +37,8 @@ describe('a change with a filter that does not fit the frames of the link', () =
     const lab = twoLinks();
     const links = new LinkTable(Arena.create(capacityOf(lab)), 1);
     const linkTypes: Record<string, number> = { 'c:eth0': 101, 'd:eth0': 101 };
-    for (const link of lab.links) links.add(link, (name) => ({ reader: 0, linkType: linkTypes[name] ?? 1 }));
+    for (const link of lab.links)
+      links.add(link, (name) => ({ readers: [0], linkType: linkTypes[name] ?? 1 }));
     const forward = parseImpairment(text);
     const before = links.list();
     const changes = [
@@ -52,7 +53,9 @@ describe('a change with a filter that does not fit the frames of the link', () =
     expect(links.get('ab')!.forward.settings).toMatchObject(forward);
     links.remove('cd')!.released();
     const added = { ...lab.links[1]!, forward: { ...lab.links[1]!.forward, ...forward } };
-    expect(() => links.add(added, () => ({ reader: 0, linkType: 101 }))).toThrow(/does not fit its frames/);
+    expect(() => links.add(added, () => ({ readers: [0], linkType: 101 }))).toThrow(
+      /does not fit its frames/,
+    );
     expect(links.get('cd')).toBeUndefined();
   });
 });

@@ -78,7 +78,7 @@ function setUp(settings: Partial<LinkSettings> = {}, farOffload = true, superFra
   const plane = new DataPlane(arena, 0, clock, () => {});
   const [near, far] = [new FakeDevice(arena), new FakeDevice(arena, farOffload)];
   for (const [index, device] of [near, far].entries()) {
-    plane.addPort(index, 1500, true, 0).device = device;
+    plane.addPort(index, 1500, true, [0]).device = device;
     arena.f64[arena.interfaceCounters(index) + INTERFACE_UP] = 1;
   }
   plane.addLink(0, 0, 1, { ...CLEAR_LINK, ...settings }, 1, 'ab/forward');

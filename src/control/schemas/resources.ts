@@ -37,6 +37,10 @@ export const InterfaceSchema: z.ZodType<InterfaceStatus> = z
     linkType: count('Link type as in pcap: 1 is EN10MB, 101 is RAW.'),
     mtu: count('Bytes, without the link header.'),
     offload: z.boolean().describe('Whether the node leaves segmentation and checksums to taplab.'),
+    readers: z
+      .array(z.object({ worker: z.number().int(), receive: counters('What this one has read.') }))
+      .readonly()
+      .describe('The workers that read its device, one for each of its queues.'),
     mac: z.string().describe('Hardware address of the node.'),
     addresses: z.array(z.string()).describe('Addresses with prefix length.'),
     up: z.boolean().describe('False once the device is gone or has failed.'),
@@ -69,6 +73,10 @@ const DirectionSchema: z.ZodType<DirectionStatus> = z
   .object({
     from: z.string().describe('node:interface whose frames this direction carries.'),
     to: z.string().describe('node:interface that gets them.'),
+    workers: z
+      .array(z.number().int())
+      .readonly()
+      .describe('The workers that carry it: one, unless it starts from several queues.'),
     settings: LinkSettingsSchema,
     offered: counters('Offered to the link.'),
     delivered: counters('Delivered at the other end.'),
