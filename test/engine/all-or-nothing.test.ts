@@ -35,7 +35,7 @@ class Workers implements PlaneHost {
 function carryOut(known: Map<string, unknown>, command: Command): void {
   switch (command.do) {
     case 'port':
-      known.set(`port ${command.index}`, null);
+      known.set(`port ${command.index}`, []);
       break;
     case 'device':
       if (known.has(`port ${command.index}`)) known.set(`port ${command.index}`, command.fds);
