@@ -71,7 +71,8 @@ async function transfer({ spawnIn }: RunningLab, port: number): Promise<void> {
     await once(receiver.stdout!, 'data');
     const received = output(receiver);
     const sent = await output(spawnIn('a', TRANSFER, 'send', '198.18.0.2', `${port}`, '20000000', `${port}`));
-    expect(JSON.parse(await received)).toEqual(JSON.parse(sent));
+    const [report] = (await received).split('\n');
+    expect(JSON.parse(report!)).toEqual(JSON.parse(sent));
   } finally {
     receiver.kill('SIGKILL');
   }
