@@ -153,6 +153,11 @@ export const setxattr: (
 export const socket: (domain: number, type: number, protocol: number) => number =
   libc.func('int socket(int, int, int)');
 
+/** bind(2). */
+export const bind: (fd: number, address: BufferLike, length: number) => number = libc.func(
+  'int bind(int, void *, unsigned int)',
+);
+
 /** socketpair(2): two open files. */
 export const socketpair: (domain: number, type: number, protocol: number, fds: BufferLike) => number =
   libc.func('int socketpair(int, int, int, void *)');
@@ -196,6 +201,7 @@ export const O_CLOEXEC = 0o2000000;
 export const F_SETFD = 2;
 export const FD_CLOEXEC = 1;
 export const AF_UNIX = 1;
+export const AF_PACKET = 17;
 export const SOCK_DGRAM = 2;
 export const SOCK_SEQPACKET = 5;
 export const SOCK_NONBLOCK = 0o4000;

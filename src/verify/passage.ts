@@ -1,56 +1,86 @@
 /** What probes went through on one direction of a link, and what is seen of that direction by them. Pure. */
 
-/** Of one direction: when each probe entered, and when it came out at the far end; times on one clock. */
+/** Of one direction: when each probe entered, and what came out at the far end; times on one clock. */
 export type Passage = {
-  /** By number. */
-  readonly enteredNs: readonly number[];
-  /** By number; absent when it did not come out. The first time, when it came more than once. */
-  readonly leftNs: ReadonlyMap<number, number>;
+  /** By number; undefined for one that did not enter. */
+  readonly enteredNs: readonly (number | undefined)[];
+  /** In the order in which they came out; some may have come more than once. */
+  readonly exits: readonly Exit[];
   /** Bytes of each probe, by number. */
   readonly bytes: readonly number[];
   /** Number of the first probe that is sent faster than the link's rate; those before are far apart. */
   readonly flood: number;
 };
 
+export type Exit = { readonly number: number; readonly timeNs: number };
+
+/** Of the probes that were far apart, but for the rate. Undefined what too few probes came out for. */
 export type Seen = {
-  /** Of the probes that were far apart. */
-  readonly delayMedianNs: number;
-  readonly delayP99Ns: number;
+  readonly delayMedianNs: number | undefined;
+  readonly delayP99Ns: number | undefined;
   /** Standard deviation of the delay. */
-  readonly jitterNs: number;
-  /** 0 to 1. */
+  readonly jitterNs: number | undefined;
+  /** 0 to 1, of the probes that entered. */
   readonly loss: number;
+  /** Copies, of the probes that entered. */
+  readonly duplication: number;
+  /** Of the probes that came out, those that came out behind one that was sent later. */
+  readonly reordering: number;
   /** Of frames that came out one after the other, without the first; undefined when the link was not flooded. */
   readonly rateBitsPerSecond: number | undefined;
 };
 
-/** Undefined when no probe came out: then there is nothing to say but that. */
-export function seen({ enteredNs, leftNs, bytes, flood }: Passage): Seen | undefined {
+const MIN_FLOOD_EXITS = 5;
+
+/** Undefined when no probe entered: then there is nothing to say. */
+export function seen({ enteredNs, exits, bytes, flood }: Passage): Seen | undefined {
+  const entered = enteredNs.slice(0, flood).filter((each) => each !== undefined).length;
+  if (entered === 0) return undefined;
   const delays: number[] = [];
-  for (let number = 0; number < flood; number++) {
-    const [entered, left] = [enteredNs[number], leftNs.get(number)];
-    if (entered !== undefined && left !== undefined) delays.push(left - entered);
+  const cameOut = new Set<number>();
+  let copies = 0;
+  let behind = 0;
+  let newest = -1;
+  for (const { number, timeNs } of exits) {
+    const enteredAt = enteredNs[number];
+    if (number >= flood || enteredAt === undefined) continue;
+    if (cameOut.has(number)) {
+      copies++;
+      continue;
+    }
+    cameOut.add(number);
+    delays.push(timeNs - enteredAt);
+    if (number < newest) behind++;
+    newest = Math.max(newest, number);
   }
-  if (delays.length === 0) return undefined;
   delays.sort((a, b) => a - b);
-  const mean = delays.reduce((sum, each) => sum + each, 0) / delays.length;
-  const variance = delays.reduce((sum, each) => sum + (each - mean) ** 2, 0) / delays.length;
   return {
     delayMedianNs: quantile(delays, 0.5),
     delayP99Ns: quantile(delays, 0.99),
-    jitterNs: Math.sqrt(variance),
-    loss: 1 - delays.length / flood,
-    rateBitsPerSecond: rate(flood, leftNs, bytes),
+    jitterNs: delays.length < 2 ? undefined : standardDeviation(delays),
+    loss: 1 - cameOut.size / entered,
+    duplication: copies / entered,
+    reordering: cameOut.size === 0 ? 0 : behind / cameOut.size,
+    rateBitsPerSecond: rate(exits, bytes, flood),
   };
 }
 
-function rate(flood: number, leftNs: Passage['leftNs'], bytes: Passage['bytes']): number | undefined {
-  const left = [...leftNs].filter(([number]) => number >= flood).sort(([, a], [, b]) => a - b);
-  if (left.length < 10) return undefined;
-  const bits = left.slice(1).reduce((sum, [number]) => sum + 8 * bytes[number]!, 0);
-  return bits / ((left.at(-1)![1] - left[0]![1]) / 1e9);
+function rate(exits: readonly Exit[], bytes: readonly number[], flood: number): number | undefined {
+  const left = exits.filter(({ number }) => number >= flood).sort((a, b) => a.timeNs - b.timeNs);
+  if (left.length < MIN_FLOOD_EXITS) return undefined;
+  const bits = left.slice(1).reduce((sum, { number }) => sum + 8 * bytes[number]!, 0);
+  return bits / ((left.at(-1)!.timeNs - left[0]!.timeNs) / 1e9);
 }
 
-function quantile(sorted: readonly number[], q: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]!;
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, each) => sum + each, 0) / values.length;
+}
+
+export function standardDeviation(values: readonly number[]): number {
+  const middle = mean(values);
+  return Math.sqrt(values.reduce((sum, each) => sum + (each - middle) ** 2, 0) / (values.length - 1));
+}
+
+export function quantile(sorted: readonly number[], q: number): number | undefined {
+  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))];
 }
