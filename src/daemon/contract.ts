@@ -40,6 +40,8 @@ export type DirectionStatus = {
   /** The workers that carry it: one, unless it starts from several queues. */
   readonly workers: readonly number[];
   readonly settings: LinkSettings;
+  /** What the settings come to now, while a schedule or Markov states change them; null when nothing does. */
+  readonly now: LinkSettings | null;
   /** Frames offered to the link, and frames that left it at the other end. */
   readonly offered: Counters;
   readonly delivered: Counters;

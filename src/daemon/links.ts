@@ -11,61 +11,18 @@ import type { Arena } from '../arena/arena.ts';
 import type { Command } from '../engine/commands.ts';
 import { addHistograms, clearHistogram, countAbove, readHistogram } from '../engine/histogram.ts';
 import type { LabLink } from '../lab/model.ts';
-import {
-  DELAYED_FRAMES,
-  DELIVERED_BYTES,
-  DELIVERED_FRAMES,
-  DUPLICATED_FRAMES,
-  dropCounter,
-  OFFERED_BYTES,
-  OFFERED_FRAMES,
-  QUEUE_BYTES,
-  QUEUE_FRAMES,
-  RULE_BYTES,
-  RULE_DROPS,
-  RULE_FRAMES,
-  ruleCounters,
-} from '../link/counters.ts';
+import { dropCounter, OFFERED_FRAMES, QUEUE_BYTES, QUEUE_FRAMES } from '../link/counters.ts';
 import { filterProblem } from '../link/filter.ts';
+import { CurrentSettings } from '../link/over-time/current.ts';
 import { LATE_NS, type LoadCounts, Overload, type OverloadCause } from '../link/overload.ts';
-import { DROP_REASONS, type DropReason, type LinkSettings } from '../link/settings.ts';
+import { createRandom, type Random } from '../link/random.ts';
+import type { LinkSettings } from '../link/settings.ts';
 import { sharedStateProblem } from '../link/shared-state.ts';
-import {
-  type DirectionStatus,
-  type Histogram,
-  LabChangeError,
-  type LinkStatus,
-  type NamedLinkChange,
-} from './contract.ts';
+import { type Histogram, LabChangeError, type LinkStatus, type NamedLinkChange } from './contract.ts';
+import { type Direction, type Lane, type Link, linkStatus } from './link-status.ts';
 
 export const SIDES = ['forward', 'reverse'] as const;
 type Side = (typeof SIDES)[number];
-
-type Lane = {
-  readonly index: number;
-  readonly worker: number;
-  /** Names its random generators. */
-  readonly path: string;
-  readonly counters: Float64Array;
-  readonly delayError: () => Histogram;
-  /** How many frames were timed, and how many of them late. */
-  readonly timed: () => { all: number; above: number };
-};
-
-type Direction = {
-  readonly lanes: readonly Lane[];
-  /** Of its frames, as in pcap. */
-  readonly linkType: number;
-  readonly from: string;
-  readonly to: string;
-  readonly path: string;
-  /** What is counted of its delay errors until now. */
-  readonly delayError: () => Histogram;
-  readonly overload: Overload;
-  settings: LinkSettings;
-};
-
-type Link = { readonly definition: LabLink; readonly forward: Direction; readonly reverse: Direction };
 
 /** A direction whose overload has changed: begun, ended, or with other causes. */
 export type OverloadChange = {
@@ -84,6 +41,7 @@ export type Told = { readonly worker: number; readonly command: Command };
 export class LinkTable {
   readonly #arena: Arena;
   readonly #seed: number;
+  readonly #uptimeNs: () => number;
   readonly #links: Map<string, Link> = new Map();
   /** By the interface it leads to, whose other end reads. */
   readonly #towards: Map<string, Direction> = new Map();
@@ -92,9 +50,11 @@ export class LinkTable {
   /** Numbers of lanes, the next to be used last. */
   readonly #free: number[];
 
-  constructor(arena: Arena, seed: number) {
+  /** @param uptimeNs CLOCK_MONOTONIC, or the virtual time */
+  constructor(arena: Arena, seed: number, uptimeNs: () => number) {
     this.#arena = arena;
     this.#seed = seed;
+    this.#uptimeNs = uptimeNs;
     this.#free = Array.from({ length: arena.capacity.directions }, (_, i) => i).reverse();
   }
 
@@ -130,7 +90,17 @@ export class LinkTable {
       const lanes = workers.map((worker, i) => this.#lane(worker, path, i));
       const delayError = (): Histogram => addHistograms(lanes.map((lane) => lane.delayError()));
       const overload = new Overload(loadOf(lanes));
-      return { lanes, linkType, from, to, path, delayError, overload, settings: definition[side] };
+      return {
+        lanes,
+        linkType,
+        from,
+        to,
+        path,
+        delayError,
+        overload,
+        settings: definition[side],
+        current: undefined,
+      };
     };
     const [first, second] = endpoints;
     const forward = direction('forward', first, second);
@@ -174,7 +144,7 @@ export class LinkTable {
           counters[QUEUE_FRAMES] = 0;
           this.#free.push(index);
         }
-        return linkStatus(link);
+        return linkStatus(link, this.#uptimeNs());
       },
     };
   }
@@ -185,12 +155,13 @@ export class LinkTable {
   }
 
   list(): LinkStatus[] {
-    return [...this.#links.values()].map(linkStatus);
+    const nowNs = this.#uptimeNs();
+    return [...this.#links.values()].map((link) => linkStatus(link, nowNs));
   }
 
   get(name: string): LinkStatus | undefined {
     const link = this.#links.get(name);
-    return link && linkStatus(link);
+    return link && linkStatus(link, this.#uptimeNs());
   }
 
   /**
@@ -198,6 +169,12 @@ export class LinkTable {
    * @param busyShare of a worker, in that window
    */
   judgeLoad(busyShare: (worker: number) => number): OverloadChange[] {
+    // So that who asks later need not make up for all the time since he last did.
+    const nowNs = this.#uptimeNs();
+    for (const { forward, reverse } of this.#links.values()) {
+      forward.current?.at(nowNs);
+      reverse.current?.at(nowNs);
+    }
     return [...this.#links.values()].flatMap((link) =>
       SIDES.flatMap((side) => {
         const { overload, lanes } = link[side];
@@ -241,6 +218,15 @@ export class LinkTable {
     );
   }
 
+  /** The workers have carried out the wiring of a link: from here on its settings go with time. */
+  wired(name: string): void {
+    const { forward, reverse } = this.#links.get(name)!;
+    for (const direction of [forward, reverse]) {
+      const random = (stage: string): Random => createRandom(this.#seed, `${direction.path}/${stage}`);
+      direction.current = new CurrentSettings(random, direction.settings, this.#uptimeNs());
+    }
+  }
+
   /**
    * What the workers must be told for changes to be in force, and what to call then; and what to tell them to have it
    * as before. Throws LabChangeError: ENXIO, EINVAL (a filter does not fit the link type, or several queues the settings).
@@ -264,7 +250,11 @@ export class LinkTable {
       commands: [...settings].flatMap(([direction, changed]) => told(direction, changed)),
       undo: [...settings.keys()].flatMap((direction) => told(direction, direction.settings)),
       inForce: () => {
-        for (const [direction, changed] of settings) direction.settings = changed;
+        const nowNs = this.#uptimeNs();
+        for (const [direction, changed] of settings) {
+          direction.settings = changed;
+          direction.current?.set(changed, nowNs);
+        }
       },
     };
   }
@@ -296,49 +286,4 @@ function checkQueues(link: string, readers: readonly number[], others: readonly 
       ? 'the queues of its ends are read by different workers; take the lab down and up'
       : 'both ends of a link need as many queues';
   throw new LabChangeError('EINVAL', `link ${link}: ${why}`);
-}
-
-function linkStatus({ definition, forward, reverse }: Link): LinkStatus {
-  return {
-    name: definition.name,
-    endpoints: definition.endpoints,
-    forward: directionStatus(forward),
-    reverse: directionStatus(reverse),
-  };
-}
-
-function directionStatus({ lanes, from, to, settings, delayError, overload }: Direction): DirectionStatus {
-  const count = (field: number): number => lanes.reduce((sum, { counters }) => sum + counters[field]!, 0);
-  const drops = Object.fromEntries(
-    DROP_REASONS.map((reason) => [reason, count(dropCounter(reason))]),
-  ) as Record<DropReason, number>;
-  const dropped = Object.values(drops).reduce((sum, each) => sum + each, 0);
-  // Read after what leaves and before what enters, the difference can only be too large by frames that just came.
-  const delivered = { frames: count(DELIVERED_FRAMES), bytes: count(DELIVERED_BYTES) };
-  const duplicated = count(DUPLICATED_FRAMES);
-  const offered = { frames: count(OFFERED_FRAMES), bytes: count(OFFERED_BYTES) };
-  return {
-    from,
-    to,
-    workers: lanes.map(({ worker }) => worker),
-    settings,
-    offered,
-    delivered,
-    delayed: count(DELAYED_FRAMES),
-    duplicated,
-    drops,
-    queueBytes: count(QUEUE_BYTES),
-    queueFrames: count(QUEUE_FRAMES),
-    delayError: delayError(),
-    overloaded: overload.causes,
-    inFlight: Math.max(0, offered.frames + duplicated - delivered.frames - dropped),
-    rules: settings.rules.map(({ match }, i) => ({
-      match,
-      matched: {
-        frames: count(ruleCounters(i) + RULE_FRAMES),
-        bytes: count(ruleCounters(i) + RULE_BYTES),
-      },
-      dropped: count(ruleCounters(i) + RULE_DROPS),
-    })),
-  };
 }

@@ -89,7 +89,7 @@ export class Topology {
     this.#detachAll = detachAll;
     this.#events = events;
     this.registry = new Registry(arena);
-    this.links = new LinkTable(arena, lab.seed);
+    this.links = new LinkTable(arena, lab.seed, uptimeNs);
     this.switches = new SwitchTable(arena, (name) => this.links.at(name), uptimeNs);
   }
 
@@ -108,6 +108,7 @@ export class Topology {
       const wiring = [...made.flatMap(({ told }) => told), ...links];
       await this.#tell((worker) => [...shared, ...commandsOf(wiring, worker)]);
       for (const { inForce } of made) inForce();
+      for (const { name } of this.#lab.links) this.links.wired(name);
     });
   }
 
@@ -210,6 +211,7 @@ export class Topology {
         (worker) => commandsOf(wiring, worker),
         () => this.#removeLink(definition.name),
       );
+      this.links.wired(definition.name);
     });
   }
 

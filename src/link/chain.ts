@@ -49,7 +49,8 @@ export class Chain {
   /** Takes over new settings. Frames under way keep what they were given. */
   set(settings: ChainSettings, nowNs: number): void {
     if (Modulation.isOn(settings)) {
-      this.#modulation ??= new Modulation(this.#context, (now, atNs) => this.#arrange(now, atNs));
+      const arrange = (now: ChainSettings, atNs: number): void => this.#arrange(now, atNs);
+      this.#modulation ??= new Modulation(this.#context, arrange, settings, nowNs);
     }
     if (this.#modulation) this.#modulation.set(settings, nowNs);
     else this.#arrange(settings, nowNs);

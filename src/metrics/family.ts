@@ -104,6 +104,8 @@ export function stateOf(emulator: EmulatorControl): State {
     directions: emulator.links().flatMap((link) =>
       (['forward', 'reverse'] as const).map((direction) => ({
         ...link[direction],
+        // What holds, while a schedule or Markov states change them.
+        settings: link[direction].now ?? link[direction].settings,
         link: link.name,
         direction,
       })),

@@ -301,6 +301,27 @@ describe('lateness', () => {
   );
 });
 
+test.each(['stats', 'ps'])(
+  '%s shows what settings that change by themselves come to now',
+  async (command) => {
+    const { linkState } = fixture.emulator;
+    const [link] = linkState;
+    const settings = {
+      ...link!.forward.settings,
+      schedule: { name: 's.csv', entries: 2, stepNs: 0, loop: true },
+    };
+    const now = { ...link!.forward.settings, delayNs: 8e7 };
+    linkState[0] = { ...link!, forward: { ...link!.forward, settings, now } };
+    const { out } = await taplab(command, ...(command === 'stats' ? ['--interval', '50'] : []));
+    const { out: json } = await taplab(command, '--json');
+    linkState[0] = link!;
+    expect(out).toMatch(/^wan\b.* schedule s\.csv loop \(now: delay 80ms\)$/m);
+    expect(JSON.parse(json)).toMatchObject({
+      links: [{ forward: { settings: { delayNs: 0 }, now: { delayNs: 8e7 } }, reverse: { now: null } }],
+    });
+  },
+);
+
 describe('attach and detach', () => {
   test('print the id, and the counters at the end', async () => {
     const attached = await taplab(

@@ -439,6 +439,7 @@ function directionStatus(from: string, to: string, settings: LinkSettings): Dire
     to,
     workers: [0],
     settings,
+    now: null,
     offered: none,
     delivered: none,
     delayed: 0,

@@ -12,6 +12,7 @@ function direction(from: string, to: string, frames: number, loss: number): Dire
     to,
     workers: [0],
     settings: CLEAR_LINK,
+    now: null,
     offered: { frames: frames + loss, bytes: (frames + loss) * 1000 },
     delivered: { frames, bytes: frames * 1000 },
     delayed: frames,

@@ -35,7 +35,7 @@ describe('a change with a filter that does not fit the frames of the link', () =
 
   it.each(ETHERNET_ONLY)('is refused, and nothing has changed: %s', (text) => {
     const lab = twoLinks();
-    const links = new LinkTable(Arena.create(capacityOf(lab)), 1);
+    const links = new LinkTable(Arena.create(capacityOf(lab)), 1, () => 0);
     const linkTypes: Record<string, number> = { 'c:eth0': 101, 'd:eth0': 101 };
     for (const link of lab.links)
       links.add(link, (name) => ({ readers: [0], linkType: linkTypes[name] ?? 1 }));

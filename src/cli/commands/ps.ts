@@ -2,12 +2,12 @@
 import { Command } from 'commander';
 import type { DescriptorResource, LabResource } from '../../control/schemas/resources.ts';
 import type { InterfaceStatus, LinkStatus, SwitchStatus } from '../../daemon/contract.ts';
-import { formatImpairment } from '../../link/impairment.ts';
 import { jsonOption } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { count, duration, plural } from '../format.ts';
 import { interfaceState } from '../interface-state.ts';
 import { overloadLines } from '../lateness.ts';
+import { settingsText } from '../link-change.ts';
 import { type Cell, numbers, table, texts } from '../table.ts';
 import { type Terminal, visible } from '../terminal.ts';
 
@@ -70,7 +70,7 @@ function printInterfaces(terminal: Terminal, lab: LabResource, interfaces: reado
 
 function printLinks(terminal: Terminal, links: readonly LinkStatus[]): void {
   const rows = links.flatMap(({ name, forward, reverse }) =>
-    [forward, reverse].map((each) => [name, each.from, each.to, formatImpairment(each.settings)]),
+    [forward, reverse].map((each) => [name, each.from, each.to, settingsText(each)]),
   );
   printTable(terminal, table(terminal, texts('LINK', 'FROM', 'TO', 'IMPAIRMENT'), rows));
   for (const line of overloadLines(terminal, links)) terminal.print(line);

@@ -15,6 +15,7 @@ import type { Context } from '../context.ts';
 import { count, si } from '../format.ts';
 import { interfaceState } from '../interface-state.ts';
 import { overloadLines, quantile } from '../lateness.ts';
+import { settingsText } from '../link-change.ts';
 import { type Cell, numbers, table, texts } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -109,7 +110,7 @@ function lines(terminal: Terminal, before: Sample, now: Sample): string[] {
   const rates = new Rates(before, now);
   return [
     ...interfaceTable(terminal, rates, before, now),
-    ...(now.links.length > 0 ? ['', ...linkTable(terminal, rates, before, now)] : []),
+    ...(now.links.length > 0 ? ['', ...linkTable(terminal, rates, before, now), ...currentLines(now)] : []),
     ...(now.switches.length > 0 ? ['', ...switchTable(terminal, rates, before, now)] : []),
     ...(now.descriptors.length > 0 ? ['', ...descriptorTable(terminal, rates, before, now)] : []),
     '',
@@ -175,6 +176,15 @@ function linkTable(terminal: Terminal, rates: Rates, before: Sample, now: Sample
     ...texts('DROPS'),
   ];
   return table(terminal, columns, rows);
+}
+
+/** What the settings of links that change by themselves come to. */
+function currentLines({ links }: Sample): string[] {
+  return links.flatMap(({ name, forward, reverse }) =>
+    [forward, reverse].flatMap((each, i) =>
+      each.now === null ? [] : [`${name} ${i === 0 ? 'forward' : 'reverse'}: ${settingsText(each)}`],
+    ),
+  );
 }
 
 function drops({ drops: reasons }: DirectionStatus): Cell {

@@ -78,6 +78,9 @@ const DirectionSchema: z.ZodType<DirectionStatus> = z
       .readonly()
       .describe('The workers that carry it: one, unless it starts from several queues.'),
     settings: LinkSettingsSchema,
+    now: LinkSettingsSchema.nullable().describe(
+      'What the settings come to now, while a schedule or Markov states change them; null when nothing does.',
+    ),
     offered: counters('Offered to the link.'),
     delivered: counters('Delivered at the other end.'),
     delayed: count('Frames held back by delay or rate.'),

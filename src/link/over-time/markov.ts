@@ -7,7 +7,7 @@
  */
 import type { Random } from '../random.ts';
 import type { ChainSettings } from '../settings.ts';
-import type { Modulator } from './modulation.ts';
+import type { Modulator } from './current.ts';
 
 export type MarkovState = {
   readonly name: string;

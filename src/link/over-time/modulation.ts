@@ -11,61 +11,43 @@
 import { holdsFrames } from '../counters.ts';
 import type { ChainSettings } from '../settings.ts';
 import { NOWHERE, type Stage, type StageContext, type StageTimers, type TimedStage } from '../stage.ts';
-import { MarkovModulator } from './markov.ts';
-import { ScheduleModulator } from './schedule.ts';
-
-/** Settings as a function of time. */
-export interface Modulator {
-  /** What is in force. */
-  readonly overlay: Partial<ChainSettings>;
-  /** When that changes; Infinity when it does not. */
-  readonly nextNs: number;
-  /** Goes on to a time that is not earlier than the last. */
-  advance(nowNs: number): void;
-}
+import { isModulated, Overlays } from './current.ts';
 
 export class Modulation implements TimedStage {
   next: Stage = NOWHERE;
   readonly #context: StageContext;
   readonly #timers: StageTimers;
   readonly #apply: (settings: ChainSettings, nowNs: number) => void;
-  #settings: ChainSettings | undefined;
-  /** What is laid over the settings, the last on top. */
-  #modulators: Modulator[] = [];
-  #nextNs: number = Number.POSITIVE_INFINITY;
+  readonly #overlays: Overlays<ChainSettings>;
   /** A timer with another deadline is one that was outdated. */
   #armedNs: number = Number.POSITIVE_INFINITY;
 
-  /** @param apply sets the stages behind this one */
-  constructor(context: StageContext, apply: (settings: ChainSettings, nowNs: number) => void) {
+  /** @param apply sets the stages behind this one; to be followed by set() */
+  constructor(
+    context: StageContext,
+    apply: (settings: ChainSettings, nowNs: number) => void,
+    settings: ChainSettings,
+    nowNs: number,
+  ) {
     this.#context = context;
     this.#timers = context.timers.for(this);
     this.#apply = apply;
+    this.#overlays = new Overlays(context.random, settings, nowNs);
   }
 
-  static isOn({ schedule, markov }: ChainSettings): boolean {
-    return schedule !== null || markov !== null;
+  static isOn(settings: ChainSettings): boolean {
+    return isModulated(settings);
   }
 
   /** What did not change goes on where it is. */
   set(settings: ChainSettings, nowNs: number): void {
-    const { schedule, markov } = settings;
-    const old = this.#settings;
-    const isSame = (key: 'schedule' | 'markov'): boolean =>
-      old !== undefined && JSON.stringify(old[key]) === JSON.stringify(settings[key]);
-    if (!isSame('schedule') || !isSame('markov')) {
-      this.#modulators = [
-        ...(schedule === null ? [] : [new ScheduleModulator(schedule, nowNs)]),
-        ...(markov === null ? [] : [new MarkovModulator(markov, this.#context.random('markov'), nowNs)]),
-      ];
-    }
-    this.#settings = settings;
-    this.#advance(nowNs);
+    this.#overlays.set(settings, nowNs);
+    this.#apply(this.#overlays.settings, nowNs);
     this.#arm();
   }
 
   push(frame: number, nowNs: number): void {
-    if (nowNs >= this.#nextNs) this.#advance(nowNs);
+    if (nowNs >= this.#overlays.nextNs) this.#advance(nowNs);
     this.next.push(frame, nowNs);
     this.#arm();
   }
@@ -73,20 +55,20 @@ export class Modulation implements TimedStage {
   due(_: number, deadlineNs: number): void {
     if (deadlineNs !== this.#armedNs) return;
     this.#armedNs = Number.POSITIVE_INFINITY;
-    if (deadlineNs >= this.#nextNs) this.#advance(deadlineNs);
+    if (deadlineNs >= this.#overlays.nextNs) this.#advance(deadlineNs);
     this.#arm();
   }
 
   #advance(nowNs: number): void {
-    for (const each of this.#modulators) each.advance(nowNs);
-    this.#nextNs = Math.min(...this.#modulators.map(({ nextNs }) => nextNs), Number.POSITIVE_INFINITY);
-    this.#apply(Object.assign({}, this.#settings, ...this.#modulators.map(({ overlay }) => overlay)), nowNs);
+    this.#overlays.advance(nowNs);
+    this.#apply(this.#overlays.settings, nowNs);
   }
 
   #arm(): void {
-    if (this.#nextNs === this.#armedNs || this.#nextNs === Number.POSITIVE_INFINITY) return;
+    const { nextNs } = this.#overlays;
+    if (nextNs === this.#armedNs || nextNs === Number.POSITIVE_INFINITY) return;
     if (!holdsFrames(this.#context.counters)) return;
-    this.#armedNs = this.#nextNs;
-    this.#timers.at(this.#nextNs, 0);
+    this.#armedNs = nextNs;
+    this.#timers.at(nextNs, 0);
   }
 }

@@ -11,7 +11,7 @@
  */
 import type { ChainSettings } from '../settings.ts';
 import { parsePercent, parseRate, parseTime, UnitError } from '../units.ts';
-import type { Modulator } from './modulation.ts';
+import type { Modulator } from './current.ts';
 
 export type Schedule = {
   /** Path of the file, as it was given. */

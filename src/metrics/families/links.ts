@@ -83,7 +83,7 @@ export const LINKS: Family = family(
     },
     {
       name: 'taplab_link_configured_delay_seconds',
-      help: 'Delay that the link is set to.',
+      help: 'Delay that the link is set to; while that changes over time, now, as for the next four.',
       value: ({ settings }) => settings.delayNs / 1e9,
     },
     {
