@@ -9,6 +9,7 @@ import { PACKAGE_ROOT } from '../src/package.ts';
 import { benchAccuracy, chartAccuracy, formatAccuracy } from './accuracy.ts';
 import { BPF_PARTS, type BpfPart, benchBpf, formatBpf } from './bpf.ts';
 import { benchBringUp, formatBringUp } from './bringup.ts';
+import { benchIo, formatIo } from './io.ts';
 import { benchLink, formatLink } from './link.ts';
 import { benchNet, chartNet, formatNet } from './net.ts';
 import { benchScale, formatScale } from './scale.ts';
@@ -122,6 +123,24 @@ program
       onProgress: (what) => process.stderr.write(`${what}\n`),
     });
     report('bringup', '# Bringing labs up and down', results, formatBringUp(results), { json, write });
+  });
+
+program
+  .command('io')
+  .description(
+    'epoll, read and write on TAP devices beside io_uring and C (needs root, Linux 6.7, gcc, ping)',
+  )
+  .option('--seconds <n>', 'seconds of traffic in one turn', '2')
+  .option('--rounds <n>', 'how often each takes its turn', '7')
+  .option('--json', 'print JSON instead of a table')
+  .option('--write', 'also write docs/performance/io.md and io.json')
+  .action(async ({ seconds, rounds, json, write }: Options & { rounds: string }) => {
+    const results = await benchIo({
+      seconds: Number(seconds),
+      rounds: Number(rounds),
+      onProgress: (what) => process.stderr.write(`${what}\n`),
+    });
+    report('io', '# Frames in and out of TAP devices', results, formatIo(results), { json, write });
   });
 
 type ScaleOptions = {

@@ -5,6 +5,8 @@
  * one thread for reading and one for writing, which may be the same.
  */
 
+import type { WriteRing } from '../sys/write-ring.ts';
+
 /** No frame now. */
 export const NO_FRAME = 0;
 /** The device is gone or broken; nothing more will come. */
@@ -31,6 +33,8 @@ export interface Device {
   read(offset: number, capacity: number): number;
   /** Writes one frame. Returns its length, GONE, NO_CARRIER or REFUSED. */
   write(offset: number, length: number): number;
+  /** Adds a write of one frame to a ring; not there when the device cannot be written to so. */
+  enqueue?(ring: WriteRing, offset: number, length: number): void;
   /** Writes one frame whose headers are in one place and whose payload is in others. For devices with offload only. */
   writeParts(headers: number, headerBytes: number, payload: Parts): number;
 }

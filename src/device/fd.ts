@@ -11,6 +11,7 @@ import { constants } from 'node:os';
 import type { Arena } from '../arena/arena.ts';
 import { VNET_HEADER } from '../offload/virtio-net.ts';
 import { addressOf, errno, preadv2, pwritev2, RWF_NOWAIT, read, write, writev } from '../sys/libc.ts';
+import type { WriteRing } from '../sys/write-ring.ts';
 import { type Device, GONE, NO_CARRIER, NO_FRAME, type Parts, REFUSED } from './device.ts';
 import { setCarrier } from './tap.ts';
 
@@ -57,7 +58,11 @@ export class FdDevice implements Device {
 
   write(offset: number, length: number): number {
     const written = this.#write(this.#base + offset - this.#header, length + this.#header);
-    return written === -1 ? whyNot() : length;
+    return written === -1 ? whyNot(errno()) : length;
+  }
+
+  enqueue(ring: WriteRing, offset: number, length: number): void {
+    ring.add(this.fd, this.#base + offset - this.#header, length + this.#header);
   }
 
   writeParts(headers: number, headerBytes: number, { count, offsets, bytes }: Parts): number {
@@ -71,7 +76,7 @@ export class FdDevice implements Device {
     const written = this.#isShared
       ? this.#notWaiting(pwritev2, parts)
       : writev(this.fd, this.#partsAddress, parts);
-    return written === -1 ? whyNot() : written - this.#header;
+    return written === -1 ? whyNot(errno()) : written - this.#header;
   }
 
   #read(address: number, length: number): number {
@@ -102,9 +107,8 @@ export class FdDevice implements Device {
   }
 }
 
-/** What errno says of a frame that was not written. */
-function whyNot(): number {
-  const error = errno();
+/** What an errno says of a frame that was not written. */
+export function whyNot(error: number): number {
   // The kernel answers EIO while the interface is down.
   if (error === EIO) return NO_CARRIER;
   return error === EBADFD || error === EBADF ? GONE : REFUSED;

@@ -22,6 +22,7 @@ import { CLOCK_START_NS } from '../switch/counters.ts';
 import { MacTable } from '../switch/mac-table.ts';
 import type { SwitchSettings } from '../switch/settings.ts';
 import { Switch } from '../switch/switch.ts';
+import type { WriteRing } from '../sys/write-ring.ts';
 import { Bridge } from './bridge.ts';
 import type { Clock } from './clock.ts';
 import { RECEIVE_BYTES, RECEIVE_FRAMES } from './counters.ts';
@@ -71,8 +72,17 @@ export class DataPlane {
   /** While decisions are recorded. */
   #log: FrameLog | undefined;
 
-  /** @param onGone called for each port whose device has gone; it has none then */
-  constructor(arena: Arena, worker: number, clock: Clock, onGone: (port: Port) => void) {
+  /**
+   * @param onGone called for each port whose device has gone; it has none then
+   * @param ring for frames to be written together, if the system allows it
+   */
+  constructor(
+    arena: Arena,
+    worker: number,
+    clock: Clock,
+    onGone: (port: Port) => void,
+    ring?: WriteRing | undefined,
+  ) {
     this.#arena = arena;
     this.#worker = worker;
     this.#clock = clock;
@@ -82,7 +92,7 @@ export class DataPlane {
     const { pool } = this;
     const gone = (port: Port): void => this.#gone(port);
     this.#taps = new Taps(arena, worker, clock, pool);
-    this.#transmitter = new Transmitter(arena, pool, this.#taps, gone);
+    this.#transmitter = new Transmitter(arena, pool, this.#taps, gone, ring);
     this.#receiver = new Receiver(arena, pool, clock, this.#received, gone);
   }
 

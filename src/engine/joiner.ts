@@ -66,16 +66,17 @@ export type OnWritten = (
   link: LinkDirection,
 ) => void;
 
-/** Writes a frame that has bytes of its own to a device with offload. */
-export function writeWhole(u8: Uint8Array, device: Device, pool: FramePool, slot: number): number {
+/** Byte offset of a frame that has bytes of its own, with a header before it for a device with offload. */
+export function bytesToWrite(u8: Uint8Array, pool: FramePool, slot: number): number {
   const at = pool.place(slot);
   if (pool.partial[slot] === 0) clearVnetHeader(u8, at - VNET_HEADER);
-  return device.write(at, pool.length[slot]!);
+  return at;
 }
 
 export class Joiner {
   readonly #u8: Uint8Array;
   readonly #pool: FramePool;
+  readonly #beforeWrite: () => void;
   readonly #onWritten: OnWritten;
   readonly #runs: Map<Port, Run> = new Map();
   /** Ports with a run. */
@@ -83,7 +84,9 @@ export class Joiner {
   /** What a frame that comes by itself is. */
   #candidate: SuperFrame = createSuperFrame();
 
-  constructor(arena: Arena, pool: FramePool, onWritten: OnWritten) {
+  /** @param beforeWrite called before a run is written: what came before it must leave before it */
+  constructor(arena: Arena, pool: FramePool, beforeWrite: () => void, onWritten: OnWritten) {
+    this.#beforeWrite = beforeWrite;
     this.#u8 = arena.u8;
     this.#pool = pool;
     this.#onWritten = onWritten;
@@ -142,6 +145,7 @@ export class Joiner {
     if (run === undefined || run.count === 0) return;
     const { count, bytes, link, parts, holders } = run;
     this.#open.splice(this.#open.indexOf(port), 1);
+    this.#beforeWrite();
     const written = port.device === undefined ? NONE : this.#write(port.device, run);
     for (let i = 0; i < parts.count; i++) {
       if (holders[i]! >= 0) this.#pool.superFrames.release(holders[i]!);
@@ -233,7 +237,10 @@ export class Joiner {
     { count, frame, shape, first, payloadBytes, flags, next, area, parts, holders }: Run,
   ): number {
     if (parts.count === 1) {
-      if (holders[0]! < 0) return writeWhole(this.#u8, device, this.#pool, ~holders[0]!);
+      if (holders[0]! < 0) {
+        const slot = ~holders[0]!;
+        return device.write(bytesToWrite(this.#u8, this.#pool, slot), this.#pool.length[slot]!);
+      }
       if (count === shape.segments) return device.write(frame, shape.headerBytes + shape.payloadBytes);
     }
     const isWithin = area !== NONE && next < this.#pool.superFrames.shape(area).segments;

@@ -4,13 +4,16 @@
 import type { Arena } from '../arena/arena.ts';
 import { DIRECTION_OUT } from '../bpf/record.ts';
 import { type Device, GONE, NO_CARRIER } from '../device/device.ts';
+import { whyNot } from '../device/fd.ts';
 import type { LinkDirection } from '../link/direction.ts';
 import type { DropReason } from '../link/settings.ts';
+import type { WriteRing } from '../sys/write-ring.ts';
 import { INTERFACE_UP, TRANSMIT_BYTES, TRANSMIT_FRAMES } from './counters.ts';
 import type { FramePool } from './frame-pool.ts';
-import { Joiner, type OnWritten, writeWhole } from './joiner.ts';
+import { bytesToWrite, Joiner, type OnWritten } from './joiner.ts';
 import type { Port } from './port.ts';
 import type { Taps } from './taps.ts';
+import { type OnRefused, WriteBatch } from './write-batch.ts';
 
 const VLAN_TAG = 4;
 
@@ -19,19 +22,29 @@ export class Transmitter {
   readonly #pool: FramePool;
   readonly #taps: Taps;
   readonly #joiner: Joiner;
+  readonly #batch: WriteBatch | undefined;
   readonly #onGone: (port: Port) => void;
 
-  constructor(arena: Arena, pool: FramePool, taps: Taps, onGone: (port: Port) => void) {
+  /** @param ring for frames to be written together; without it each is written by itself */
+  constructor(
+    arena: Arena,
+    pool: FramePool,
+    taps: Taps,
+    onGone: (port: Port) => void,
+    ring: WriteRing | undefined,
+  ) {
     this.#arena = arena;
     this.#pool = pool;
     this.#taps = taps;
-    this.#joiner = new Joiner(arena, pool, this.#runWritten);
+    this.#batch = ring && new WriteBatch(ring, pool, this.#refusedLate);
+    this.#joiner = new Joiner(arena, pool, () => this.#batch?.flush(), this.#runWritten);
     this.#onGone = onGone;
   }
 
-  /** Writes what is being joined. */
+  /** Writes what waits to be joined to others, or written with them. */
   flush(): void {
     this.#joiner.closeAll();
+    this.#batch?.flush();
   }
 
   /** Forgets a port. */
@@ -64,8 +77,13 @@ export class Transmitter {
     }
     if (link !== undefined && device.offload && this.#joiner.append(port, slot, link)) return undefined;
     this.#joiner.close(port);
-    const written = this.#write(device, slot, length);
-    if (written < 0) return this.#refused(port, written);
+    if (link !== undefined && this.#batch && device.enqueue && !pool.isSegment(slot)) {
+      this.#batch.add(port, device, slot, this.#toWrite(device, slot), link);
+    } else {
+      this.#batch?.flush();
+      const written = device.write(this.#toWrite(device, slot), length);
+      if (written < 0) return this.#refused(port, written);
+    }
     this.#countTransmitted(port, 1, length);
     return undefined;
   }
@@ -75,10 +93,17 @@ export class Transmitter {
     this.#arena.f64[counters + TRANSMIT_BYTES]! += bytes;
   }
 
-  #write(device: Device, slot: number, length: number): number {
-    if (device.offload) return writeWhole(this.#arena.u8, device, this.#pool, slot);
-    return device.write(this.#pool.seen(slot), length);
+  /** Byte offset of a frame as the device is to have it. */
+  #toWrite(device: Device, slot: number): number {
+    return device.offload ? bytesToWrite(this.#arena.u8, this.#pool, slot) : this.#pool.seen(slot);
   }
+
+  /** A frame that was written with others was not taken. */
+  readonly #refusedLate: OnRefused = (port, slot, link, error) => {
+    const length = this.#pool.length[slot]!;
+    this.#countTransmitted(port, -1, -length);
+    link.takeBack(1, length, this.#refused(port, whyNot(error)), slot);
+  };
 
   /** A run of segments was written, or not. */
   readonly #runWritten: OnWritten = (port, written, frames, bytes, link) => {

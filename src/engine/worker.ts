@@ -13,6 +13,7 @@ import { DecisionWriter } from '../decisions/ring.ts';
 import type { Device } from '../device/device.ts';
 import { FdDevice } from '../device/fd.ts';
 import { addressOf, CLOCK_REALTIME, clockGettime, PR_SET_TIMERSLACK, prctl, read } from '../sys/libc.ts';
+import type { WriteRing } from '../sys/write-ring.ts';
 import { SystemClock } from './clock.ts';
 import { type CommandTarget, execute } from './commands.ts';
 import {
@@ -28,6 +29,7 @@ import { observe } from './histogram.ts';
 import { takeCommands } from './mailbox.ts';
 import { Poller } from './poller.ts';
 import type { Port } from './port.ts';
+import { openWriteRing } from './write-batch.ts';
 
 export type WorkerSettings = {
   readonly arena: ArenaHandle;
@@ -53,6 +55,7 @@ class DataPlaneWorker implements CommandTarget {
   readonly #clock: SystemClock;
   readonly #eventfd: number;
   readonly #poller: Poller<Port | typeof COMMAND> = new Poller();
+  readonly #ring: WriteRing | undefined = openWriteRing();
   readonly #eventfdValue: Int32Array = new Int32Array(2);
   #running = true;
 
@@ -62,7 +65,7 @@ class DataPlaneWorker implements CommandTarget {
     this.#clock = new SystemClock(timeOfDay());
     this.#eventfd = eventfd;
     this.#poller.add(eventfd, COMMAND);
-    this.plane = new DataPlane(this.#arena, worker, this.#clock, (port) => this.#gone(port));
+    this.plane = new DataPlane(this.#arena, worker, this.#clock, (port) => this.#gone(port), this.#ring);
   }
 
   device(_index: number, fd: number, offload: boolean, shared: boolean): Device {
@@ -117,6 +120,7 @@ class DataPlaneWorker implements CommandTarget {
       if (ready > 0) this.#serve(ready);
     }
     this.#poller.close();
+    this.#ring?.close();
   }
 
   /** Serves what is ready: each device for a bounded time, with what has become due after each; then commands. */
@@ -130,10 +134,13 @@ class DataPlaneWorker implements CommandTarget {
         continue;
       }
       this.plane.receive(what);
-      this.plane.runDue(this.#clock.nowNs());
+      this.plane.scheduler.run(this.#clock.nowNs());
     }
-    // Last: a command may take away what is ready.
-    if (isCommanded) this.#obey();
+    this.plane.flush();
+    if (!isCommanded) return;
+    // Last: a command may take away what is ready. And it may have sent something.
+    this.#obey();
+    this.plane.flush();
   }
 
   /** Waits until a device or a command is ready or a deadline has come. Returns the number of ready entries. */
@@ -158,7 +165,6 @@ class DataPlaneWorker implements CommandTarget {
   }
 
   #obey(): void {
-    this.plane.flush();
     read(this.#eventfd, addressOf(this.#eventfdValue), 8);
     const stop = this.#arena.threadWord(FIRST_WORKER + this.#worker, THREAD_STOP);
     if (Atomics.load(this.#arena.i32, stop) !== 0) this.stop();

@@ -64,6 +64,7 @@ const PROBES: readonly Probe[] = [
   ['koffi', PURPOSES, checkKoffi],
   ['/dev/net/tun', DEVICES, checkTun],
   ['tap device', DEVICES, checkTap],
+  ['io_uring', [], checkWriteRing],
   ['iproute2', DEVICES, checkIproute],
   ['CAP_NET_ADMIN', DEVICES, () => checkCapability('NET_ADMIN', CAP_NET_ADMIN, DEVICES)],
   ['CAP_SYS_ADMIN', ['up'], () => checkCapability('SYS_ADMIN', CAP_SYS_ADMIN, ['up'])],
@@ -294,6 +295,26 @@ async function checkLabs(): Promise<Result> {
     advice:
       '`taplab down` removes what it left (with --socket, if it had one), and so does `taplab up` of the same lab',
   };
+}
+
+/** Labs do without it, but need more time for small frames then. */
+async function checkWriteRing(): Promise<Result> {
+  const [{ openWriteRing }, { SystemError }] = await Promise.all([
+    import('../engine/write-batch.ts'),
+    import('../sys/libc.ts'),
+  ]);
+  try {
+    openWriteRing('uring')?.close();
+    return { status: 'ok', detail: 'allowed: frames are written many at a time' };
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    return {
+      status: 'warn',
+      detail: `${error.message}: frames are written one by one`,
+      advice:
+        'for more small packets a second: Linux 6.0, kernel.io_uring_disabled=0, and a seccomp profile that allows io_uring',
+    };
+  }
 }
 
 async function checkTuntap2(): Promise<Result> {

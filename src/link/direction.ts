@@ -125,13 +125,17 @@ export class LinkDirection implements Stage {
     this.#context.release(frame);
   }
 
-  /** Frames that had been delivered, together, were not taken after all. Their bytes are gone by then. */
-  takeBack(frames: number, bytes: number, reason: DropReason): void {
+  /**
+   * Frames that had been delivered were not taken after all.
+   * @param frame the slot of a single one that is still there; the bytes of several, joined, are gone by then
+   */
+  takeBack(frames: number, bytes: number, reason: DropReason, frame?: number): void {
     const { counters } = this.#context;
     counters[DELIVERED_FRAMES]! -= frames;
     counters[DELIVERED_BYTES]! -= bytes;
     counters[dropCounter(reason)]! += frames;
     this.observer?.refused(frames);
+    if (frame !== undefined) this.#context.dropped(frame, bytes, reason);
   }
 
   /** A frame that never enters the link: no slot was free for it, or it is too long for one. Its slot is not released. */

@@ -84,6 +84,59 @@ export function epollPwait2(epoll: number, events: number, count: number, timeou
   return epollPwait2Call(SYS_epoll_pwait2, epoll, events, count, timeout, 0, 0);
 }
 
+/** Calls of io_uring(7), by syscall(2); the numbers are the same on all architectures. */
+const SYS_io_uring_setup = 425;
+const SYS_io_uring_enter = 426;
+const ioUringSetupCall: (number: number, entries: number, parameters: Int32Array) => number = libc.func(
+  'long syscall(long, unsigned int, void *)',
+);
+const ioUringEnterCall: (
+  number: number,
+  fd: number,
+  submit: number,
+  complete: number,
+  flags: number,
+  argument: number,
+  argumentBytes: number,
+) => number = libc.func(
+  'long syscall(long, unsigned int, unsigned int, unsigned int, unsigned int, uintptr_t, size_t)',
+);
+
+/** io_uring_setup(2) with a struct io_uring_params, which it fills in. */
+export function ioUringSetup(entries: number, parameters: Int32Array): number {
+  return ioUringSetupCall(SYS_io_uring_setup, entries, parameters);
+}
+
+/** io_uring_enter(2) without an argument. Returns how many entries were submitted, or -1. */
+export function ioUringEnter(fd: number, submit: number, complete: number, flags: number): number {
+  return ioUringEnterCall(SYS_io_uring_enter, fd, submit, complete, flags, 0, 0);
+}
+
+/** An address in koffi's keeping. */
+export type Pointer = bigint | object;
+
+const mmap: (a: number, bytes: number, protection: number, flags: number, fd: number, at: number) => Pointer =
+  libc.func('void *mmap(uintptr_t, size_t, int, int, int, long)');
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 1;
+const MAP_POPULATE = 0x8000;
+
+/** munmap(2). No view of the memory may be used after it. */
+export const munmap: (address: Pointer, bytes: number) => number = libc.func('int munmap(void *, size_t)');
+
+/** Maps memory of a file, to be read and written by both sides: mmap(2). Throws SystemError. */
+export function mapFile(fd: number, offset: number, bytes: number): Pointer {
+  const address = mmap(0, bytes, PROT_READ_WRITE, MAP_SHARED | MAP_POPULATE, fd, offset);
+  // MAP_FAILED is -1.
+  if (BigInt.asIntN(64, koffi.address(address)) === -1n) throw new SystemError('mmap', `file ${fd}`, errno());
+  return address;
+}
+
+/** Mapped memory as words. */
+export function mappedWords(address: Pointer, bytes: number): Int32Array {
+  return new Int32Array(koffi.view(address, bytes));
+}
+
 /** open(2). */
 export const open: (path: string, flags: number) => number = libc.func('int open(const char *, int)');
 

@@ -22,6 +22,7 @@ test('every check has a status and words, and those that fail say what to do', a
     'koffi',
     '/dev/net/tun',
     'tap device',
+    'io_uring',
     'iproute2',
     'CAP_NET_ADMIN',
     'CAP_SYS_ADMIN',
