@@ -11,6 +11,7 @@ import type { Access } from '../control/access.ts';
 import { ProblemError } from '../control/problem.ts';
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../device/link-type.ts';
 import { acceptDevice, WrongDeviceError } from '../device/received.ts';
+import { setCarrier } from '../device/tap.ts';
 import type { Lab, LabInterface, LabNode } from '../lab/model.ts';
 import { close } from '../sys/libc.ts';
 import { didYouMean } from '../text/suggest.ts';
@@ -177,6 +178,8 @@ export class Handover {
     };
     try {
       for (const { labInterface, fd, offload } of devices) {
+        // Plugged in, until a worker says that the link is down: the node had it out while nobody read it.
+        setCarrier(fd, true);
         const linkType = labInterface.kind === 'tun' ? LINKTYPE_RAW : LINKTYPE_ETHERNET;
         await emulator.connect(labInterface.name, { fd, linkType, offload });
         connected.push(labInterface.name);

@@ -67,7 +67,7 @@ class Session {
         await Promise.race([membership.ended, stopped]);
         if (stop.aborted) return;
         this.#membership = undefined;
-        this.#devices?.plug(false);
+        this.#devices?.unplug();
       } catch (error) {
         if (stop.aborted) return;
         if (!mayPass(error) || (!this.#hasJoined && Date.now() > this.#deadline)) throw error;
@@ -103,7 +103,6 @@ class Session {
     }
     const membership = await handOver(joinSocketPath(client.socketPath), name, this.#devices.fds);
     this.#membership = membership;
-    this.#devices.plug(true);
     this.#hasJoined = true;
     onJoined(lab, node);
     return membership;

@@ -50,9 +50,9 @@ export class NodeDevices {
     return JSON.stringify(node) === this.#definition && this.#areThere();
   }
 
-  /** As if the cable were plugged in or out: what is sent without is dropped at once, and not sent later. */
-  plug(isIn: boolean): void {
-    for (const fd of this.#fds.values()) setCarrier(fd, isIn);
+  /** As if the cables were pulled: what is sent then is dropped at once, and not sent later. Whoever takes them plugs in. */
+  unplug(): void {
+    for (const fd of this.#fds.values()) setCarrier(fd, false);
   }
 
   close(): void {

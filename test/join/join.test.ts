@@ -62,6 +62,30 @@ describe.skipIf(isMissing('namespaces', 'tun', 'ping'))('nodes that join', { tim
     expect(ping()).toContain('1 received');
   });
 
+  test('a node that joins while its link is down has no carrier, and one again when it joins a link that is up', async () => {
+    lab = new JoinedLab(PAIR);
+    const carrier = (): string => lab.run('b', 'cat', '/sys/class/net/eth0/carrier').trim();
+    const down = async (): Promise<void> => {
+      const [link] = await lab.client.links();
+      await lab.client.changeLink(link!.name, { forward: 'carrier down' });
+    };
+    const emulator = await lab.up();
+    await down();
+    const node = lab.join('b');
+    await eventually(() => node.text.includes('has joined'));
+    expect(carrier()).toBe('0');
+    emulator.child.kill('SIGKILL');
+    await ended(emulator.child);
+    await lab.up();
+    await eventually(() => lab.isUp('b:eth0'));
+    await eventually(() => carrier() === '1');
+    await down();
+    expect(carrier()).toBe('0');
+    const [link] = await lab.client.links();
+    await lab.client.changeLink(link!.name, { forward: 'carrier up' });
+    expect(carrier()).toBe('1');
+  });
+
   test('an emulator that is killed loses no node: they keep their devices and are back within five seconds', async () => {
     lab = new JoinedLab(PAIR);
     const first = await lab.up();
