@@ -1,57 +1,63 @@
 /**
- * Runs the fuzz target for some seconds, guided by V8's block coverage: inputs that reach code no earlier one did
+ * Runs the fuzz targets for some seconds, guided by V8's block coverage: inputs that reach code no earlier one did
  * are kept and mutated further.
  *
  *     node test/fuzz/run.mjs [SECONDS] [SEED]
  *
  * Exit status 1 when an input fails; it is then written to a file that `node test/fuzz/run.mjs --replay FILE` runs
- * again. The same seed gives the same inputs as long as the code is the same.
+ * again, by the target that its name begins with. The same seed gives the same inputs as long as the code is the same.
  */
 
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { disassemble, parseProgram } from '../../dist/vm/index.js';
-import { fuzz } from './vm.fuzz.mjs';
+import { basename, join } from 'node:path';
+import * as capture from './capture.fuzz.mjs';
+import * as text from './text.fuzz.mjs';
+import * as vm from './vm.fuzz.mjs';
 
 const MAXIMUM_INPUT_BYTES = 1024;
-const COVERED_FILES = /\/dist\/vm\/[^?]*\.js$/;
+/** What each is to reach, and its share of the time. */
+const TARGETS = [
+  { name: 'vm', ...vm, covers: /\/dist\/vm\/[^?]*\.js$/, share: 0.6 },
+  { name: 'capture', ...capture, covers: /\/dist\/src\/capture\/[^?]*\.js$/, share: 0.2 },
+  { name: 'text', ...text, covers: /\/dist\/src\/(link|lab)\/[^?]*\.js$/, share: 0.2 },
+];
 
-function run(seconds, seed) {
-  console.log(`fuzzing dist/vm for ${seconds} s, seed ${seed}`);
+function run({ name, fuzz, seeds, covers }, seconds, seed) {
+  console.log(`fuzzing ${name} for ${seconds.toFixed(0)} s, seed ${seed}`);
   const random = generator(seed);
-  const newCoverage = startCoverage();
+  const newCoverage = startCoverage(covers);
   const corpus = [];
   const end = performance.now() + seconds * 1000;
-  const pending = seedInputs();
+  const pending = seeds();
   let runs = 0;
   while (performance.now() < end) {
     const input = pending.pop() ?? mutate(corpus, random);
     try {
       fuzz(input);
     } catch (error) {
-      report(input, error);
-      return 1;
+      report(name, input, error);
+      return false;
     }
     runs++;
     if (newCoverage()) corpus.push(input);
   }
   console.log(`${runs} inputs, ${corpus.length} of them reached new code, none failed`);
-  return 0;
+  return true;
 }
 
-function report(input, error) {
+function report(target, input, error) {
   const name = createHash('sha256').update(input).digest('hex').slice(0, 12);
-  const file = join(tmpdir(), `vm-fuzz-${name}`);
+  const file = join(tmpdir(), `${target}-fuzz-${name}`);
   writeFileSync(file, input);
   console.error(error);
   console.error(`input of ${input.length} bytes in ${file}; again: node test/fuzz/run.mjs --replay ${file}`);
 }
 
 /** A function that tells whether code was reached since the last call that never was before. */
-function startCoverage() {
+function startCoverage(covers) {
   const session = new Session();
   session.connect();
   session.post('Profiler.enable');
@@ -62,7 +68,7 @@ function startCoverage() {
     session.post('Profiler.takePreciseCoverage', (error, { result }) => {
       if (error) throw new Error(error.message);
       for (const { url, functions } of result) {
-        if (!COVERED_FILES.test(url)) continue;
+        if (!covers.test(url)) continue;
         for (const { ranges } of functions) {
           for (const { startOffset, endOffset, count } of ranges) {
             // How often, by powers of two: a loop that runs longer is something new.
@@ -74,34 +80,6 @@ function startCoverage() {
     });
     return seen.size > before;
   };
-}
-
-function seedInputs() {
-  return [...filterInputs(), ...operationInputs()];
-}
-
-/** Every operation between A and X, at values where they are apt to go wrong. */
-function operationInputs() {
-  const source = (operation, x) => `\0ldx #${x}\nld #0x80000003\n${operation}\nret a\n`;
-  const operations = ['add', 'sub', 'mul', 'div', 'mod', 'and', 'or', 'xor', 'lsh', 'rsh'];
-  const operands = [0, 1, 31, 32, 33, 0x7fffffff, 0x80000000, 0xffffffff];
-  return operations.flatMap((name) => operands.map((x) => Buffer.from(source(`${name} x`, x))));
-}
-
-/** The ready-made filters, as text in every form and as packed instructions. */
-function filterInputs() {
-  const folder = join(import.meta.dirname, '../../filters');
-  const files = readdirSync(folder).filter((file) => file.endsWith('.bpf'));
-  return files.flatMap((file) => {
-    const text = readFileSync(join(folder, file), 'utf8');
-    const program = parseProgram(text);
-    const texts = [text, ...['d', 'dd', 'ddd'].map((style) => disassemble(program, style))];
-    const packed = Buffer.from(program.words.buffer);
-    return [
-      ...texts.map((form) => Buffer.from(`\0${form}`)),
-      ...[1, 3, 5].map((mode) => Buffer.concat([Buffer.of(mode), packed])),
-    ];
-  });
 }
 
 /** A generator of numbers below `limit` (xorshift32). */
@@ -166,8 +144,13 @@ function change(input, corpus, random) {
 }
 
 if (process.argv[2] === '--replay') {
-  fuzz(readFileSync(process.argv[3]));
+  const file = process.argv[3];
+  const { fuzz } = TARGETS.find(({ name }) => basename(file).startsWith(`${name}-`));
+  fuzz(readFileSync(file));
   console.log('the input passes');
 } else {
-  process.exitCode = run(Number(process.argv[2] ?? 60), Number(process.argv[3] ?? Date.now() % 2 ** 31));
+  const seconds = Number(process.argv[2] ?? 60);
+  const seed = Number(process.argv[3] ?? Date.now() % 2 ** 31);
+  const passed = TARGETS.map((target) => run(target, seconds * target.share, seed));
+  process.exitCode = passed.every(Boolean) ? 0 : 1;
 }

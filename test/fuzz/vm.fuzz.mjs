@@ -12,6 +12,8 @@
  * engines give one verdict.
  */
 
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   BATCH_VERDICT,
   BATCH_WORDS,
@@ -155,4 +157,33 @@ function expectVerdict(engine, actual, expected, length) {
 
 function resetMetadata() {
   packMetadata({ interfaceIndex: 1, mark: 3, networkOffset: 2, randomState: 9 }, metadata);
+}
+
+/** The ready-made filters, and every operation. */
+export function seeds() {
+  return [...filterInputs(), ...operationInputs()];
+}
+
+/** Every operation between A and X, at values where they are apt to go wrong. */
+function operationInputs() {
+  const source = (operation, x) => `\0ldx #${x}\nld #0x80000003\n${operation}\nret a\n`;
+  const operations = ['add', 'sub', 'mul', 'div', 'mod', 'and', 'or', 'xor', 'lsh', 'rsh'];
+  const operands = [0, 1, 31, 32, 33, 0x7fffffff, 0x80000000, 0xffffffff];
+  return operations.flatMap((name) => operands.map((x) => Buffer.from(source(`${name} x`, x))));
+}
+
+/** The ready-made filters, as text in every form and as packed instructions. */
+function filterInputs() {
+  const folder = join(import.meta.dirname, '../../filters');
+  const files = readdirSync(folder).filter((file) => file.endsWith('.bpf'));
+  return files.flatMap((file) => {
+    const text = readFileSync(join(folder, file), 'utf8');
+    const program = parseProgram(text);
+    const texts = [text, ...['d', 'dd', 'ddd'].map((style) => disassemble(program, style))];
+    const packed = Buffer.from(program.words.buffer);
+    return [
+      ...texts.map((form) => Buffer.from(`\0${form}`)),
+      ...[1, 3, 5].map((mode) => Buffer.concat([Buffer.of(mode), packed])),
+    ];
+  });
 }
