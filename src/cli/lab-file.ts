@@ -1,6 +1,6 @@
 /** A lab file that a command runs by itself, without an emulator that is up. */
 import type { Lab } from '../lab/model.ts';
-import { CliError } from './errors.ts';
+import { unreadable } from './files.ts';
 
 /** @throws LabFileError, CliError when it cannot be read */
 export async function readLabFile(path: string): Promise<Lab> {
@@ -8,10 +8,6 @@ export async function readLabFile(path: string): Promise<Lab> {
   try {
     return await readLab(path);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
-    throw new CliError(
-      `lab file ${path} ${code === 'ENOENT' ? 'does not exist' : `cannot be read: ${code}`}`,
-    );
+    throw unreadable('lab file', path, error);
   }
 }

@@ -4,6 +4,7 @@
  * Input is not trusted: size, nesting and alias expansion are bounded, and duplicate keys are errors (checked here,
  * because the yaml package compares every key of a map with every other).
  */
+import { isDeepStrictEqual } from 'node:util';
 import {
   isAlias,
   isMap,
@@ -67,7 +68,9 @@ export function readSource(text: string): Source {
   for (const error of document.errors) {
     if (error.message.startsWith('Maximum call stack'))
       return fail(start, `nested more than ${MAX_DEPTH} deep`);
-    problems.push({ ...at(error.pos[0]), message: `not valid YAML: ${error.message.split('\n')[0]}` });
+    const problem = { ...at(error.pos[0]), message: `not valid YAML: ${error.message.split('\n')[0]}` };
+    // The parser says some things of a map and again of what is in it.
+    if (!isDeepStrictEqual(problems.at(-1), problem)) problems.push(problem);
   }
   if (problems.length > 0) return { data: undefined, problems, locate: () => start };
   const root = document.contents as Node | null;

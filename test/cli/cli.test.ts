@@ -162,9 +162,16 @@ describe('failures have status 1 and say what to do', () => {
     [['attach', 'client:eth9'], /^taplab: There is no interface "client:eth9"; did you mean "client:eth0"/],
     [['attach', 'client:eth0', '@dnss'], /did you mean "@dns"/],
     [['attach', 'client:eth0', './none.bpf'], /^taplab: filter file \.\/none\.bpf does not exist/],
-    [['dump', 'client:eth0', '-w', '/nonexistent/x.pcapng'], /cannot write \/nonexistent\/x\.pcapng: ENOENT/],
+    [
+      ['dump', 'client:eth0', '-w', '/nonexistent/x.pcapng'],
+      /cannot write \/nonexistent\/x\.pcapng: there is no folder \/nonexistent/,
+    ],
     [['exec', 'clint', '--', 'true'], /no node "clint"; did you mean "client"/],
     [['detach', '999'], /There is no descriptor 999/],
+    [
+      ['play', 'examples/wan.yml'],
+      /^taplab: timeline examples\/wan\.yml does not exist; did you mean examples\/wan\.yaml\?$/m,
+    ],
     [['up', '/nosuch.yaml'], /^taplab: lab file \/nosuch\.yaml does not exist$/m],
     [['up', '/tmp', '--detach'], /^taplab: lab file \/tmp is a directory/],
     [['attach', 'client:eth0', 'host www.example.org'], /it is not in \/etc\/hosts; give its address/],

@@ -239,6 +239,11 @@ describe('a lab file with one error', () => {
     ['not YAML', 'name: x\nnodes: { a: ', /^\d+:\d+: not valid YAML: /],
     ['a list', '- a', /^1:1: expected a map, found a list/],
     ['nothing', '', /missing key "name"/],
+    [
+      'two braces that are not closed',
+      'name: x\nlinks:\n  - { name: l, impair: { loss: 1%\n',
+      /^4:1: not valid YAML: Flow map .* end with a }$/,
+    ],
     ['two documents', 'name: x\n---\nname: y', /not valid YAML/],
   ])('%s', (_, text, expected) => {
     const errors = errorsOf(text);

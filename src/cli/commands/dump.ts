@@ -11,6 +11,7 @@ import type { DescriptorResource } from '../../control/schemas/resources.ts';
 import { bufferSize, directionOption, wholeNumber } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { CliError, EXIT_USAGE } from '../errors.ts';
+import { unwritable } from '../files.ts';
 import { count, plural } from '../format.ts';
 import { FrameCounter } from '../frame-counter.ts';
 import { FrameListing } from '../frame-listing.ts';
@@ -151,7 +152,7 @@ async function openOutput({ terminal }: Context, { write, format }: DumpOptions)
     try {
       await once(sink, 'open');
     } catch (error) {
-      throw new CliError(`cannot write ${write}: ${(error as NodeJS.ErrnoException).code}`);
+      throw unwritable(write, error);
     }
     return { format: chosen, sink, shown: false, isFile: true };
   }

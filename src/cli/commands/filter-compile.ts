@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import type { Context } from '../context.ts';
 import { CliError } from '../errors.ts';
+import { unwritable } from '../files.ts';
 import { type CompiledFilter, PROGRAM_FORMATS, type ProgramFormat, render } from '../filter/formats.ts';
 import { addCompileOptions, type CompileOptions, linkTypeOf, settingsFor } from '../filter/options.ts';
 import { compileSource, readFilter } from '../filter/source.ts';
@@ -61,6 +62,6 @@ function write({ terminal }: Context, data: string | Uint8Array, { format, outpu
   try {
     writeFileSync(output, data);
   } catch (error) {
-    throw new CliError(`cannot write ${output}: ${(error as NodeJS.ErrnoException).code}`);
+    throw unwritable(output, error);
   }
 }

@@ -5,7 +5,8 @@ import { IMPORT_FORMATS, type ImportFormat, importLab } from '../../import/impor
 import { describe } from '../../import/write-lab.ts';
 import { jsonOption } from '../arguments.ts';
 import type { Context } from '../context.ts';
-import { CliError, EXIT_USAGE } from '../errors.ts';
+import { EXIT_USAGE } from '../errors.ts';
+import { unwritable } from '../files.ts';
 
 type Options = { readonly output?: string; readonly strict?: true; readonly json?: true };
 
@@ -43,6 +44,6 @@ function write(path: string, text: string): void {
   try {
     writeFileSync(path, text);
   } catch (error) {
-    throw new CliError(`cannot write ${path}: ${(error as NodeJS.ErrnoException).code}`);
+    throw unwritable(path, error);
   }
 }

@@ -8,6 +8,7 @@ import { play } from '../../timeline/play.ts';
 import { jsonOption } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { CliError, EXIT_USAGE } from '../errors.ts';
+import { unreadable } from '../files.ts';
 import { changeLines } from '../link-change.ts';
 import { SIGNAL_STATUS } from '../run-command.ts';
 
@@ -44,7 +45,9 @@ Examples:
     .action(async (file: string, options: PlayOptions) => {
       const { client } = context;
       const links = (await client.links()).map(({ name }) => name);
-      const { steps, lengthNs } = await readTimeline(file, links);
+      const { steps, lengthNs } = await readTimeline(file, links).catch((error: unknown) => {
+        throw unreadable('timeline', file, error);
+      });
       if (options.loop && lengthNs === 0) {
         throw new CliError(
           `${file}: a timeline without length cannot loop; give it one, as length: 30s`,

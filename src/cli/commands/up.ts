@@ -24,6 +24,7 @@ import { groupId, jsonOption, memorySize, metricsAddress, wholeNumber } from '..
 import { whenPipeBreaks } from '../broken-pipe.ts';
 import type { Context } from '../context.ts';
 import { CliError, explain } from '../errors.ts';
+import { unreadable } from '../files.ts';
 import { ProgressLine } from '../progress.ts';
 import { whenStdinCloses } from '../stdin-closes.ts';
 
@@ -139,9 +140,7 @@ function requireFile(labFile: string): void {
       return;
     }
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'does not exist' : `cannot be read: ${code}`;
-    throw new CliError(`lab file ${labFile} ${why}`);
+    throw unreadable('lab file', labFile, error);
   }
   throw new CliError(`lab file ${labFile} is a directory; name the file in it`);
 }

@@ -8,6 +8,7 @@ import { stat } from 'node:fs/promises';
 import { PCAP_FILE_HEADER, PCAP_MAGIC_NS, PCAP_MAGIC_US } from '../../capture/pcap-format.ts';
 import { BLOCK_SECTION_HEADER } from '../../capture/pcapng-format.ts';
 import { CliError } from '../errors.ts';
+import { unreadable } from '../files.ts';
 
 const CHUNK_BYTES = 1 << 20;
 const STDIN = 0;
@@ -31,7 +32,7 @@ export async function openCapture(path: string): Promise<CaptureInput> {
   try {
     status = await stat(path, { bigint: true });
   } catch (error) {
-    throw new CliError(unreadable(path, error));
+    throw unreadable('capture file', path, error);
   }
   if (status.isDirectory()) throw new CliError(`capture file ${path} is a folder`);
   const totalBytes = status.isFile() ? Number(status.size) : undefined;
@@ -55,14 +56,8 @@ async function* chunksOf(path: string): AsyncGenerator<Uint8Array> {
   try {
     yield* createReadStream(path, { highWaterMark: CHUNK_BYTES }) as AsyncIterable<Uint8Array>;
   } catch (error) {
-    throw new CliError(unreadable(path, error));
+    throw unreadable('capture file', path, error);
   }
-}
-
-function unreadable(path: string, error: unknown): string {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT') return `capture file ${path} does not exist`;
-  return `cannot read capture file ${path}: ${code}`;
 }
 
 export type CaptureFormat = 'pcap' | 'pcapng';
