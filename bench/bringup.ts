@@ -6,6 +6,7 @@
 import { cpus, loadavg } from 'node:os';
 import { type BringUp, contenders, type Shape } from './net/bring-up.ts';
 import { Ground } from './net/ground.ts';
+import { type BarGroup, barChart } from './svg.ts';
 import { median } from './vm/contender.ts';
 
 /** Medians over the rounds, in milliseconds; `failed` says why there are none. */
@@ -36,14 +37,13 @@ export type BringUpOptions = {
   readonly onProgress?: (what: string) => void;
 };
 
+const SHAPES: readonly Shape[] = ['chain', 'switch'];
+
 /** Measures everything. Throws when not root. */
 export async function benchBringUp({ rounds, nodes, onProgress }: BringUpOptions): Promise<BringUpResults> {
   const [loadAverage = 0] = loadavg();
   const ground = new Ground();
-  const labs = [
-    ...nodes.map((count) => ({ shape: 'chain' as const, count })),
-    { shape: 'switch' as const, count: 100 },
-  ];
+  const labs = SHAPES.flatMap((shape) => nodes.map((count) => ({ shape, count })));
   const timings: BringUpTiming[] = [];
   try {
     const all = contenders(ground);
@@ -93,22 +93,51 @@ function timing(
 /** The results as Markdown. */
 export function formatBringUp({ node, rounds, loadAverage, processors, timings }: BringUpResults): string {
   const seconds = (ms: number | undefined): string => (ms === undefined ? '-' : (ms / 1000).toFixed(2));
-  const rows = timings.map(({ name, shape, nodes, upMs, downMs, residentMegabytes, failed }) =>
+  const rows = timings.map((each) =>
     [
-      `${nodes} nodes, ${shape}`,
-      failed === undefined ? name : `${name} (not measured: ${failed})`,
-      seconds(upMs),
-      seconds(downMs),
-      seconds(upMs === undefined || downMs === undefined ? undefined : upMs + downMs),
-      residentMegabytes?.toFixed(0) ?? '-',
+      labOf(each),
+      each.failed === undefined ? each.name : `${each.name} (not measured: ${each.failed})`,
+      seconds(each.upMs),
+      seconds(each.downMs),
+      seconds(bothMs(each)),
+      ratio(each, timings),
+      each.residentMegabytes?.toFixed(0) ?? '-',
     ].join(' | '),
   );
   return `Node ${node}. Rounds: ${rounds}, of which medians; the contenders take turns. ${processors} processors, whose load was
 ${loadAverage.toFixed(1)} before the first round. A chain has a link from each node to the next; Mininet makes those of veth, and its
 switch is a Linux bridge.
 
-| lab | | up s | down s | both s | resident MB |
-|---|---|---|---|---|---|
+| lab | | up s | down s | both s | of Mininet | resident MB |
+|---|---|---|---|---|---|---|
 ${rows.map((row) => `| ${row} |`).join('\n')}
 `;
+}
+
+/** Up and down together, as an SVG. */
+export function chartBringUp({ timings }: BringUpResults): string {
+  const labs = [...new Set(timings.map(labOf))];
+  const groups = labs.map((lab): BarGroup => {
+    const bars = timings.flatMap((each) => {
+      const ms = labOf(each) === lab ? bothMs(each) : undefined;
+      return ms === undefined ? [] : [{ name: each.name, value: ms / 1000 }];
+    });
+    return { title: lab, unit: 'seconds up and down', bars };
+  });
+  return barChart('Bringing labs up and down', groups);
+}
+
+function labOf({ nodes, shape }: BringUpTiming): string {
+  return `${nodes} nodes, ${shape}`;
+}
+
+function bothMs({ upMs, downMs }: BringUpTiming): number | undefined {
+  return upMs === undefined || downMs === undefined ? undefined : upMs + downMs;
+}
+
+/** What part of Mininet's time it took, for the same lab in the same rounds. */
+function ratio(timing: BringUpTiming, timings: readonly BringUpTiming[]): string {
+  const mininet = timings.find((each) => each.name === 'Mininet' && labOf(each) === labOf(timing));
+  const [own, theirs] = [bothMs(timing), mininet && bothMs(mininet)];
+  return own === undefined || theirs === undefined ? '-' : (own / theirs).toFixed(2);
 }

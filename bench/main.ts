@@ -8,7 +8,7 @@ import { Command, Option } from 'commander';
 import { PACKAGE_ROOT } from '../src/package.ts';
 import { benchAccuracy, chartAccuracy, formatAccuracy } from './accuracy.ts';
 import { BPF_PARTS, type BpfPart, benchBpf, formatBpf } from './bpf.ts';
-import { benchBringUp, formatBringUp } from './bringup.ts';
+import { benchBringUp, chartBringUp, formatBringUp } from './bringup.ts';
 import { benchIo, formatIo } from './io.ts';
 import { benchLink, formatLink } from './link.ts';
 import { benchNet, chartNet, formatNet } from './net.ts';
@@ -113,16 +113,23 @@ program
   .command('bringup')
   .description('how long labs of many nodes take to come up and go down, beside Mininet (needs root)')
   .option('--rounds <n>', 'how often each takes its turn', '3')
-  .option('--nodes <n...>', 'sizes of the chains', ['2', '100', '500'])
+  .option('--nodes <n...>', 'sizes of the chains and of the switches', ['2', '100', '500'])
   .option('--json', 'print JSON instead of a table')
-  .option('--write', 'also write docs/performance/bringup.md and bringup.json')
+  .option('--write', 'also write docs/performance/bringup.md, bringup.json and bringup.svg')
   .action(async ({ rounds, nodes, json, write }: BringUpOptions) => {
     const results = await benchBringUp({
       rounds: Number(rounds),
       nodes: nodes.map(Number),
       onProgress: (what) => process.stderr.write(`${what}\n`),
     });
-    report('bringup', '# Bringing labs up and down', results, formatBringUp(results), { json, write });
+    report(
+      'bringup',
+      '# Bringing labs up and down',
+      results,
+      formatBringUp(results),
+      { json, write },
+      chartBringUp(results),
+    );
   });
 
 program
