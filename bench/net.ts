@@ -77,6 +77,7 @@ export async function benchNet(options: NetBenchOptions): Promise<NetBenchResult
     for (let round = 1; round <= options.rounds; round++) {
       for (const work of workList(generator.path, options.seconds)) {
         for (const [name, carrier] of carriers) {
+          if (carrier.isTcpOnly && !work.isTcp) continue;
           options.onProgress?.(`round ${round} of ${options.rounds}: ${work.what}: ${name}`);
           const results = await work.measure(carrier);
           for (const [key, value] of Object.entries(results) as [Measurement, number][]) {
@@ -104,18 +105,22 @@ export async function benchNet(options: NetBenchOptions): Promise<NetBenchResult
 
 type Work = {
   readonly what: string;
+  /** Whether it needs nothing but TCP connections that a makes. */
+  readonly isTcp?: boolean;
   readonly measure: (carrier: Carrier) => Promise<Partial<Record<Measurement, number>>>;
 };
 
 function workList(generator: string, seconds: number): Work[] {
   return [
-    { what: 'TCP', measure: async (c) => ({ tcpGbitPerSecond: await tcp(c, seconds) }) },
+    { what: 'TCP', isTcp: true, measure: async (c) => ({ tcpGbitPerSecond: await tcp(c, seconds) }) },
     {
       what: 'TCP, other way',
+      isTcp: true,
       measure: async (c) => ({ tcpReverseGbitPerSecond: await tcp(c, seconds, { reverse: true }) }),
     },
     {
       what: 'TCP, 4 flows',
+      isTcp: true,
       measure: async (c) => ({ tcp4GbitPerSecond: await tcp(c, seconds, { flows: 4 }) }),
     },
     {

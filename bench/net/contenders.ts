@@ -5,13 +5,15 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PACKAGE_ROOT } from '../../src/package.ts';
-import { compileC, type Ground, ip, isInstalled, type Pair } from './ground.ts';
+import { ADDRESS, compileC, type Ground, ip, isInstalled, type Pair } from './ground.ts';
 
 /** A contender that carries frames now. */
 export type Carrier = {
   readonly pair: Pair;
   /** The processes that do the carrying, for their processor time; none when the kernel does it. */
   readonly pids: readonly number[];
+  /** Set for what carries connections rather than frames: only TCP is measured, and only of connections made by a. */
+  readonly isTcpOnly?: boolean;
 };
 
 export type Contender = {
@@ -22,6 +24,13 @@ export type Contender = {
 };
 
 export const WITHOUT_OFFLOAD = 'taplab, offload: false';
+
+/** They end a namespace's connections and open their own in the host's namespace: no frame arrives on the other side. */
+const OTHER_JOB = 'another job: a to sockets of b';
+
+function debian(command: string, package_: string): { missing?: string } {
+  return isInstalled(command) ? {} : { missing: `${command} (Debian: ${package_})` };
+}
 
 /** All of them, the ones that are not installed included. */
 export function contenders(ground: Ground): Contender[] {
@@ -36,6 +45,8 @@ export function contenders(ground: Ground): Contender[] {
     { name: 'vde_switch + wirefilter', ...vde, start: startWirefilter },
     { name: 'kernel veth', start: startVeth },
     { name: 'kernel bridge', start: startBridge },
+    { name: `pasta (passt), ${OTHER_JOB}`, ...debian('pasta', 'passt'), start: startPasta },
+    { name: `slirp4netns, ${OTHER_JOB}`, ...debian('slirp4netns', 'slirp4netns'), start: startSlirp },
   ];
 }
 
@@ -164,6 +175,32 @@ async function startBridge(pair: Pair): Promise<Carrier> {
   return { pair, pids: [] };
 }
 
+/** b is the host, whose loopback a reaches under the address of its gateway. */
+async function startPasta(pair: Pair): Promise<Carrier> {
+  const { a, b } = pair.namespace;
+  // It takes over the settings of a host's interface with a default route, so b needs one.
+  ip('-n', b, 'link', 'add', 'up0', 'type', 'veth', 'peer', 'name', 'up1');
+  for (const end of ['up0', 'up1']) ip('-n', b, 'link', 'set', end, 'up');
+  ip('-n', b, 'addr', 'add', '203.0.113.1/24', 'dev', 'up0');
+  ip('-n', b, 'route', 'add', 'default', 'via', '203.0.113.2');
+  const addresses = ['-4', '-a', ADDRESS.a, '-n', '24', '-g', ADDRESS.b];
+  const ports = ['-t', 'none', '-u', 'none', '-T', 'none', '-U', 'none'];
+  const target = ['--config-net', '-I', 'eth0', '--netns', `/run/netns/${a}`];
+  const child = await pair.start('b', ['pasta', '-f', '--runas', '0', ...addresses, ...ports, ...target]);
+  await waitForDevice('eth0', a);
+  return { pair, pids: [child.pid!], isTcpOnly: true };
+}
+
+/** The same with slirp4netns, which has the gateway at .2 of its network. */
+async function startSlirp(pair: Pair): Promise<Carrier> {
+  const { a } = pair.namespace;
+  const network = ['--configure', '--mtu=65520', '--cidr=198.18.0.0/24'];
+  const target = ['--netns-type=path', `/run/netns/${a}`, 'eth0'];
+  const child = await pair.start('b', ['slirp4netns', ...network, ...target]);
+  await waitForDevice('eth0', a);
+  return { pair, pids: [child.pid!], isTcpOnly: true };
+}
+
 /** Device names of at most 15 characters that nobody else has. */
 function tapNames(pair: Pair): [string, string] {
   const base = `tlb${process.pid % 100_000}n${pair.number}`;
@@ -171,15 +208,18 @@ function tapNames(pair: Pair): [string, string] {
 }
 
 async function waitForDevices(names: readonly string[]): Promise<void> {
-  for (const name of names) {
-    for (let tries = 0; ; tries++) {
-      try {
-        ip('link', 'show', name);
-        break;
-      } catch (error) {
-        if (tries > 50) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
+  for (const name of names) await waitForDevice(name);
+}
+
+/** @param namespace where it is to appear; this process's own when it is not given */
+async function waitForDevice(name: string, namespace?: string): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    try {
+      ip(...(namespace === undefined ? [] : ['-n', namespace]), 'link', 'show', name);
+      return;
+    } catch (error) {
+      if (tries > 50) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
 }

@@ -9,6 +9,8 @@ const CE = 3;
 /** Sets CE in a frame whose sender knows ECN. Returns whether it did: false leaves the frame as it was. */
 export function markCongestion(frames: FrameTable, frame: number, linkType: number): boolean {
   const { bytes } = frames;
+  // It is to be changed, so its headers are not to be a super-frame's.
+  frames.offset(frame);
   const at = ipHeader(frames, frame, linkType);
   if (at === -1) return false;
   if (bytes[at]! >>> 4 === 4) {

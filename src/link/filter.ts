@@ -19,7 +19,7 @@ export function frameFilter(text: string, frames: FrameTable, linkType: number):
   const { words, length } = compileFilter(text, { linkType: linkTypeByNumber(linkType)!.name });
   return (frame) => {
     const bytes = frames.length[frame]!;
-    return runProgram(words, 0, length, frames.bytes, frames.offset(frame), bytes, bytes) !== 0;
+    return runProgram(words, 0, length, frames.bytes, frames.seen(frame), bytes, bytes) !== 0;
   };
 }
 

@@ -19,7 +19,7 @@ const IPV6_HEADER = 40;
 export function linkHeaderBytes(frames: FrameTable, frame: number, linkType: number): number {
   if (linkType !== LINKTYPE_ETHERNET) return 0;
   const { bytes } = frames;
-  const start = frames.offset(frame);
+  const start = frames.header(frame);
   const end = start + frames.length[frame]!;
   let at = start + ETHERNET_HEADER;
   while (at + VLAN_TAG <= end && isTag((bytes[at - 2]! << 8) | bytes[at - 1]!)) at += VLAN_TAG;
@@ -29,7 +29,7 @@ export function linkHeaderBytes(frames: FrameTable, frame: number, linkType: num
 /** Offset in `frames.bytes` of an IPv4 or IPv6 header that is there as a whole, or -1. */
 export function ipHeader(frames: FrameTable, frame: number, linkType: number): number {
   const { bytes } = frames;
-  const start = frames.offset(frame);
+  const start = frames.header(frame);
   const header = linkHeaderBytes(frames, frame, linkType);
   const at = start + header;
   const left = frames.length[frame]! - header;

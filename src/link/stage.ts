@@ -56,8 +56,15 @@ export interface FrameTable {
   readonly changed: Uint8Array;
   /** The memory in which frames lie. The stage that owns a frame may change it; nobody else sees it meanwhile. */
   readonly bytes: Uint8Array;
-  /** Where in `bytes` a frame starts. */
+  /** Where in `bytes` a frame starts, which may be changed from then on. */
   offset(frame: number): number;
+  /** Where to look at a frame, until the next such call for any frame. */
+  seen(frame: number): number;
+  /**
+   * Where to look at the headers of a frame, up to the ports; costs less. Lengths and checksums, sequence numbers and
+   * flags there may be those of a super-frame that it is a part of.
+   */
+  header(frame: number): number;
   /** A free slot for a copy of a frame, or -1. It goes back as frames do: through deliver or drop. */
   takeLike(frame: number): number;
 }

@@ -123,7 +123,8 @@ function onWire(buffer: Uint8Array): string[] {
 }
 
 it('passes a super-frame on as it came, where the link treats all its segments alike', () => {
-  for (const settings of [{}, { delayNs: 5e6 }]) {
+  const rule = { match: 'tcp port 8080', impair: { delayNs: 1e6 }, verdict: 'pass' as const };
+  for (const settings of [{}, { delayNs: 5e6 }, { mtuBytes: 1500 }, { rules: [rule] }]) {
     const { near, far, run, counters } = setUp(settings);
     const frame = superFrame(40_000);
     near.waiting.push(frame);

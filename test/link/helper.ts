@@ -35,6 +35,14 @@ class TestFrames implements FrameTable {
     return frame * SLOT_BYTES;
   }
 
+  seen(frame: number): number {
+    return this.offset(frame);
+  }
+
+  header(frame: number): number {
+    return this.offset(frame);
+  }
+
   take(): number {
     const frame = this.free.pop();
     if (frame === undefined) return -1;

@@ -11,7 +11,7 @@ const WITH_PORTS: ReadonlySet<number> = new Set([6, 17, 33, 132, 136]);
 /** An unsigned number of 32 bits; `perturbation` makes another hash of it. */
 export function flowHash(frames: FrameTable, frame: number, linkType: number, perturbation: number): number {
   const { bytes } = frames;
-  const start = frames.offset(frame);
+  const start = frames.header(frame);
   const at = ipHeader(frames, frame, linkType);
   if (at === -1)
     return finish(mix(bytes, start, start + linkHeaderBytes(frames, frame, linkType), perturbation));
