@@ -3,6 +3,8 @@
  * frame that is seen could have been on a wire.
  */
 import { type ChildProcess, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -22,6 +24,8 @@ import { isMissing } from '../helpers/requirements.ts';
 const TRANSFER = join(import.meta.dirname, 'transfer.mjs');
 /** CI can ask for more; 10 GB take minutes. */
 const BYTES = Number(process.env.TRANSFER_BYTES ?? 30_000_000);
+/** At 10 MB/s the slowest combination is done. */
+const PATIENCE_MS = 120_000 + BYTES / 10_000;
 const cleanUps: (() => Promise<unknown> | unknown)[] = [];
 
 afterEach(async () => {
@@ -70,19 +74,68 @@ function lines(child: ChildProcess): (() => Promise<string>)[] {
   return [next, next];
 }
 
-describe.skipIf(noRealDevices !== undefined)('a TCP transfer with offload', { timeout: 120_000 }, () => {
-  test.each<[string, Options, string]>([
-    ['over a clear link', {}, '198.18.0.2'],
-    ['over IPv6', {}, 'fd00::2'],
-    ['from TUN to TUN', { device: 'tun' }, '198.18.0.2'],
-    ['with a delay', { impair: '{ delay: 5ms }' }, '198.18.0.2'],
-    ['with loss and jitter', { impair: '{ delay: 1ms, jitter: 1ms, loss: 0.2% }' }, 'fd00::2'],
-    ['with a rate and a short queue', { impair: '{ rate: 300mbit, limit: 64kb }' }, '198.18.0.2'],
-    ['to a device without', { b: ', offload: false' }, '198.18.0.2'],
-    ['from a device without', { a: ', offload: false' }, 'fd00::2'],
-    ['to a smaller MTU', { b: ', mtu: 1300' }, '198.18.0.2'],
-  ])('arrives as it was sent %s', async (_, options, address) => {
+/** Resolves when a descriptor is attached to each interface. */
+function captured(running: RunningLab): Promise<void> {
+  return eventually(async () => {
+    const { interfaces } = await running.request<{ interfaces: InterfaceStatus[] }>('GET', '/v1/interfaces');
+    return interfaces.every(({ descriptors }) => descriptors === 1);
+  });
+}
+
+const COMBINATIONS: [string, Options, string][] = [
+  ['over a clear link', {}, '198.18.0.2'],
+  ['over IPv6', {}, 'fd00::2'],
+  ['from TUN to TUN', { device: 'tun' }, '198.18.0.2'],
+  ['with a delay', { impair: '{ delay: 5ms }' }, '198.18.0.2'],
+  ['with loss and jitter', { impair: '{ delay: 1ms, jitter: 1ms, loss: 0.2% }' }, 'fd00::2'],
+  ['with a rate and a short queue', { impair: '{ rate: 300mbit, limit: 64kb }' }, '198.18.0.2'],
+  ['to a device without', { b: ', offload: false' }, '198.18.0.2'],
+  ['from a device without', { a: ', offload: false' }, 'fd00::2'],
+  ['to a smaller MTU', { b: ', mtu: 1300' }, '198.18.0.2'],
+  ['without, from and to', { a: ', offload: false', b: ', offload: false' }, '198.18.0.2'],
+  [
+    'through a rule that looks into frames',
+    { impair: '{ rules: [{ match: "tcp[13] & 1 != 0", delay: 1ms }] }' },
+    '198.18.0.2',
+  ],
+];
+
+/** Streams all that is seen at an interface, and keeps nothing. */
+async function capture(running: RunningLab, name: string): Promise<void> {
+  const { id } = await running.request<{ id: number }>('POST', `/v1/interfaces/${name}/descriptors`, {});
+  const path = `/v1/descriptors/${id}/stream?format=pcapng`;
+  const request = get({ socketPath: running.socket, path });
+  cleanUps.push(() => request.destroy());
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  request.on('error', () => {});
+  response.on('error', () => {}).resume();
+}
+
+/** What link and interfaces have counted, at a moment between two frames: a node's kernel may send one at any time. */
+async function whenIdle(
+  running: RunningLab,
+): Promise<{ forward: LinkStatus['forward']; interfaces: InterfaceStatus[] }> {
+  type Interfaces = { interfaces: InterfaceStatus[] };
+  for (let tries = 0; ; tries++) {
+    const before = await running.request<Interfaces>('GET', '/v1/interfaces');
+    const { forward } = await running.request<LinkStatus>('GET', '/v1/links/ab');
+    const after = await running.request<Interfaces>('GET', '/v1/interfaces');
+    const counted = ({ interfaces }: Interfaces): string =>
+      JSON.stringify(interfaces.map(({ receive, transmit }) => [receive, transmit]));
+    const isIdle = forward.inFlight === 0 && counted(before) === counted(after);
+    if (isIdle || tries === 100) return { forward, interfaces: after.interfaces };
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+describe.skipIf(noRealDevices !== undefined)('a TCP transfer with offload', { timeout: PATIENCE_MS }, () => {
+  test.each<[string, string, Options, string]>(
+    ['', ', captured at both ends'].flatMap((captures) =>
+      COMBINATIONS.map(([name, ...rest]): [string, string, Options, string] => [name, captures, ...rest]),
+    ),
+  )('arrives as it was sent %s%s', async (_, captures, options, address) => {
     const running = await lab(options);
+    if (captures !== '') await Promise.all(['a:eth0', 'b:eth0'].map((name) => capture(running, name)));
     if (options.b?.includes('mtu')) {
       // Nothing tells the sender of the smaller MTU on a point-to-point link but the segment size it is offered.
       await run('ip', ['-n', running.namespace('a'), 'link', 'set', 'eth0', 'mtu', '1300']);
@@ -91,12 +144,7 @@ describe.skipIf(noRealDevices !== undefined)('a TCP transfer with offload', { ti
     expect(received).toBe(sent);
     expect(JSON.parse(received)).toMatchObject({ length: BYTES });
     // The books balance: what a sent is what the link was offered, and b was given what it delivered.
-    const read = async (): Promise<[LinkStatus, InterfaceStatus[]]> => [
-      await running.request('GET', '/v1/links/ab'),
-      (await running.request<{ interfaces: InterfaceStatus[] }>('GET', '/v1/interfaces')).interfaces,
-    ];
-    await eventually(async () => (await read())[0].forward.inFlight === 0);
-    const [{ forward }, interfaces] = await read();
+    const { forward, interfaces } = await whenIdle(running);
     const dropped = Object.values(forward.drops).reduce((sum, each) => sum + each, 0);
     expect(forward.offered).toEqual(interfaces.find(({ name }) => name === 'a:eth0')!.receive);
     expect(forward.offered.frames).toBe(forward.delivered.frames + dropped);
@@ -114,13 +162,7 @@ describe.skipIf(noRealDevices !== undefined)('a TCP transfer with offload', { ti
       const ended = taplab(['dump', name, 'tcp port 9001', '-w', file, '--buffer', '8mb'], running.socket);
       return { name, file, ended };
     });
-    await eventually(async () => {
-      const { interfaces } = await running.request<{ interfaces: InterfaceStatus[] }>(
-        'GET',
-        '/v1/interfaces',
-      );
-      return interfaces.every(({ descriptors }) => descriptors === 1);
-    });
+    await captured(running);
     const bytes = 3_000_000;
     const [received, sent] = await transfer(running, '198.18.0.2', bytes);
     expect(received).toBe(sent);
