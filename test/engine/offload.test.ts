@@ -274,6 +274,33 @@ it.each<[string, number, (frame: Buffer) => void, boolean?]>([
   }
 });
 
+it('passes on every frame of a flood of damaged ones as it came, joined or not', () => {
+  const sent = onWire(openEnded(6));
+  const change = fc.tuple(fc.nat({ max: 75 }), fc.nat({ max: 255 }));
+  const frame = fc.record({
+    index: fc.nat({ max: 5 }),
+    changes: fc.array(change, { maxLength: 2 }),
+    keepChecksums: fc.boolean(),
+    isInRow: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(frame, { minLength: 2, maxLength: 12 }), (row) => {
+      const { near, far, run, plane } = setUp();
+      for (const [i, { index, changes, keepChecksums, isInRow }] of row.entries()) {
+        const damage = (bytes: Buffer): void => {
+          for (const [at, value] of changes) bytes[at] = value;
+        };
+        near.waiting.push(alone(sent[isInRow ? i % 6 : index]!, damage, keepChecksums));
+      }
+      const came = near.waiting.map((each) => Buffer.from(each.subarray(VNET_HEADER)).toString('hex'));
+      run();
+      expect(far.written.flatMap(onWire)).toEqual(came);
+      expect(plane.pool.used).toBe(0);
+    }),
+    { numRuns: 500 },
+  );
+});
+
 it('joins nothing to a frame whose checksum is wrong', () => {
   const { near, far, run } = setUp();
   const sent = onWire(openEnded(3));
