@@ -88,6 +88,13 @@ export class CommandSender {
   }
 }
 
+/** The worker's end: whether the mailbox holds something to be carried out. */
+export function isCommanded(arena: Arena, worker: number): boolean {
+  const thread = FIRST_WORKER + worker;
+  const command = Atomics.load(arena.i32, arena.threadWord(thread, THREAD_COMMAND));
+  return command !== Atomics.load(arena.i32, arena.threadWord(thread, THREAD_ACK));
+}
+
 /** The worker's end: carries out what is in the mailbox, if anything is. */
 export function takeCommands(arena: Arena, worker: number, carryOut: (command: Command) => void): void {
   const thread = FIRST_WORKER + worker;

@@ -26,7 +26,7 @@ import {
 } from './counters.ts';
 import { DataPlane } from './data-plane.ts';
 import { observe } from './histogram.ts';
-import { takeCommands } from './mailbox.ts';
+import { isCommanded, takeCommands } from './mailbox.ts';
 import { Poller } from './poller.ts';
 import type { Port } from './port.ts';
 import { openWriteRing } from './write-batch.ts';
@@ -123,21 +123,29 @@ class DataPlaneWorker implements CommandTarget {
     this.#ring?.close();
   }
 
-  /** Serves what is ready: each device for a bounded time, with what has become due after each; then commands. */
+  /**
+   * Serves what is ready: each device for a bounded time, with what has become due after each; then commands. A command
+   * that comes meanwhile waits for one device only, whose frames a large switch may have to copy hundreds of times; the
+   * others are still ready in the next turn.
+   */
   #serve(ready: number): void {
-    let isCommanded = false;
+    let hasRung = false;
     for (let i = 0; i < ready; i++) {
       const what = this.#poller.ready(i);
       if (what === undefined) continue;
       if (what === COMMAND) {
-        isCommanded = true;
+        hasRung = true;
         continue;
       }
       this.plane.receive(what);
       this.plane.scheduler.run(this.#clock.nowNs());
+      if (isCommanded(this.#arena, this.#worker)) {
+        hasRung = true;
+        break;
+      }
     }
     this.plane.flush();
-    if (!isCommanded) return;
+    if (!hasRung) return;
     // Last: a command may take away what is ready. And it may have sent something.
     this.#obey();
     this.plane.flush();
