@@ -2,8 +2,8 @@
  * What a switch or hub is told to do: plain data, made from the lab file (lab/switches.ts).
  */
 
-/** Ports that a switch may have. */
-export const MAX_PORTS = 256;
+/** Ports that a switch may have; a bridge of Linux has as many (net/bridge/br_private.h, BR_MAX_PORTS). */
+export const MAX_PORTS = 1024;
 /** VLAN identifiers that frames may have: 0 is none, 4095 is reserved (IEEE 802.1Q, table 9-2). */
 export const MAX_VLAN = 4094;
 /** The VLAN of a port that names none, on a switch that has VLANs (IEEE 802.1Q: the default PVID). */
