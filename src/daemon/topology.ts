@@ -11,7 +11,7 @@
  * is taken back before the error is thrown. Only a lab that cannot start is left as it is, to be closed.
  */
 import type { Arena } from '../arena/arena.ts';
-import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../device/link-type.ts';
+import { LINKTYPE_ETHERNET, LINKTYPE_RAW, linkTypeOf } from '../device/link-type.ts';
 import type { Command } from '../engine/commands.ts';
 import { INTERFACE_UP } from '../engine/counters.ts';
 import type { PlaneHost } from '../engine/host.ts';
@@ -324,9 +324,9 @@ export class Topology {
       const why = `each of ${queues} queues is read by a worker of its own, and this run has ${workers}`;
       throw new LabChangeError('EINVAL', `${name}: ${why}; take the lab down, and up with more`);
     }
-    const linkType = definition.kind === 'tun' ? LINKTYPE_RAW : LINKTYPE_ETHERNET;
+    const linkType = linkTypeOf(definition);
     const isSwitched = isSwitchPort(definition);
-    const device = this.#lab.virtual && !isSwitched ? MEMORY : port;
+    const device = this.#lab.virtual && !isSwitched ? { fd: MEMORY_FD, linkType } : port;
     if (device) this.#checkLinkType(name, linkType, device);
     const entry = this.registry.add(definition, linkType, reader);
     const ethernet = linkType === LINKTYPE_ETHERNET;
@@ -458,7 +458,7 @@ export class Topology {
 }
 
 /** The device of an interface of a virtual lab is not a file. */
-const MEMORY: OpenPort = { fd: -1, linkType: LINKTYPE_ETHERNET };
+const MEMORY_FD = -1;
 
 function commandsOf(told: readonly Told[], worker: number): Command[] {
   return told.filter((each) => each.worker === worker).map(({ command }) => command);

@@ -28,6 +28,8 @@ export type LabInterface = {
   readonly offload?: boolean;
   /** Of tap and tun, 1 unless said: files of the device, each read by a worker of its own. Both ends of a link have as many. */
   readonly queues?: number;
+  /** Of memory in place of a tun device: its frames are IP packets without a link header. */
+  readonly raw?: true;
   /** For `pcap`: the capture whose frames enter here, and the one that receives what leaves. Absolute paths. */
   readonly readFile?: string;
   readonly writeFile?: string;

@@ -115,7 +115,13 @@ export async function readLab(path: string, options: Pick<ParseOptions, 'checkFi
 export function asVirtualLab(lab: Lab): Lab {
   const nodes = lab.nodes.map(({ join: _, ...node }) => ({
     ...node,
-    interfaces: node.interfaces.map(({ queues: _, ...each }): LabInterface => ({ ...each, kind: 'memory' })),
+    interfaces: node.interfaces.map(
+      ({ queues: _, ...each }): LabInterface => ({
+        ...each,
+        kind: 'memory',
+        ...(each.kind === 'tun' && { raw: true }),
+      }),
+    ),
   }));
   return { ...lab, nodes, virtual: true };
 }

@@ -5,8 +5,10 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { CaptureFormatError, type CapturePacket } from '../capture/packet.ts';
 import { CaptureReader } from '../capture/reader.ts';
-import { LINKTYPE_ETHERNET } from '../device/link-type.ts';
+import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../device/link-type.ts';
 
+/** RAW, IPV4 and IPV6: all begin with an IP header. */
+const RAW_LINK_TYPES = [LINKTYPE_RAW, 228, 229];
 const CHUNK_BYTES = 1 << 18;
 
 /** A replay cannot be done, or not be gone on with. */
@@ -32,11 +34,16 @@ export class ReplayInput {
   /** The next frame; undefined at the end. */
   next: CapturePacket | undefined;
   readonly #reader = new CaptureReader();
+  readonly #linkType: number;
   readonly #fd: number;
 
-  /** Opens a capture. Throws ReplayError: it cannot be read, is none, or not of Ethernet frames. */
-  constructor(interfaceName: string, file: string) {
+  /**
+   * Opens a capture. Throws ReplayError: it cannot be read, is none, or not of the interface's frames.
+   * @param linkType of the interface, as in pcap
+   */
+  constructor(interfaceName: string, linkType: number, file: string) {
     this.interfaceName = interfaceName;
+    this.#linkType = linkType;
     this.file = file;
     this.#fd = this.#attempt(() => openSync(file, 'r'));
     try {
@@ -60,9 +67,13 @@ export class ReplayInput {
     this.next = this.#attempt(() => this.#read());
     if (this.next === undefined) return;
     const { linkType } = this.next;
-    if (linkType !== LINKTYPE_ETHERNET) {
-      throw this.#error(`its link type is ${linkType}; only Ethernet (${LINKTYPE_ETHERNET}) can be replayed`);
-    }
+    const fits = this.#linkType === LINKTYPE_RAW ? RAW_LINK_TYPES : [LINKTYPE_ETHERNET];
+    if (fits.includes(linkType)) return;
+    const expected =
+      this.#linkType === LINKTYPE_RAW ? `raw IP (${fits.join(', ')})` : `Ethernet (${LINKTYPE_ETHERNET})`;
+    throw this.#error(
+      `its link type is ${linkType}, and the frames of ${this.interfaceName} are ${expected}`,
+    );
   }
 
   close(): void {

@@ -15,7 +15,7 @@ import { pcapHeader, pcapRecord } from '../capture/pcap-writer.ts';
 import type { LinkStatus } from '../daemon/contract.ts';
 import { Emulator } from '../daemon/emulator.ts';
 import type { Recording } from '../daemon/recording.ts';
-import { LINKTYPE_ETHERNET } from '../device/link-type.ts';
+import { linkTypeOf } from '../device/link-type.ts';
 import type { MemoryDevice } from '../device/memory.ts';
 import type { Lab } from '../lab/model.ts';
 import { ReplayError, type ReplayInput } from './replay-input.ts';
@@ -113,9 +113,12 @@ class Replay {
       if (input) throw new ReplayError(`${path} is the input of ${input.interfaceName}; write elsewhere`);
       return OutputFile.create(path);
     };
-    for (const { name, node, device } of lab.nodes.flatMap(({ interfaces }) => interfaces)) {
+    for (const each of lab.nodes.flatMap(({ interfaces }) => interfaces)) {
+      const { name, node, device } = each;
       // Names of nodes have no dot, so this is not ambiguous.
-      this.#captures.push(new Capture(name, await create(join(out, `${node}.${device}.pcap`))));
+      this.#captures.push(
+        new Capture(name, linkTypeOf(each), await create(join(out, `${node}.${device}.pcap`))),
+      );
     }
     if (record !== undefined) this.#record = await create(record);
   }
@@ -188,10 +191,10 @@ class Capture {
   #frames = 0;
   #bytes = 0;
 
-  constructor(interfaceName: string, file: OutputFile) {
+  constructor(interfaceName: string, linkType: number, file: OutputFile) {
     this.#interfaceName = interfaceName;
     this.file = file;
-    file.append(pcapHeader(LINKTYPE_ETHERNET));
+    file.append(pcapHeader(linkType));
   }
 
   listen(emulator: Emulator, base: Moment): void {

@@ -7,14 +7,19 @@ import { Emulator } from '../daemon/emulator.ts';
 import type { Lab, LabInterface } from '../lab/model.ts';
 import { CLEAR_LINK, type LinkSettings } from '../link/settings.ts';
 import { type Exit, type Passage, type Seen, seen } from './passage.ts';
-import { probe, probeNumber } from './probe.ts';
+import { type ProbeKind, probe, probeNumber } from './probe.ts';
 
 /** As many as make their standard deviation worth something. */
 const RUNS = 24;
 
 /** What is seen in each of the runs when the probes of a passage enter at the same moments. */
-export async function requested(settings: LinkSettings, mtu: number, passage: Passage): Promise<Seen[]> {
-  const emulator = await Emulator.start(labOf(settings, mtu));
+export async function requested(
+  settings: LinkSettings,
+  kind: ProbeKind,
+  mtu: number,
+  passage: Passage,
+): Promise<Seen[]> {
+  const emulator = await Emulator.start(labOf(settings, kind, mtu));
   try {
     const { clock } = emulator;
     const { bytes, flood } = passage;
@@ -25,7 +30,7 @@ export async function requested(settings: LinkSettings, mtu: number, passage: Pa
     }));
     for (const [run, { exits }] of runs.entries()) {
       emulator.memoryDevice(`far${run}:eth0`).onFrame = (frame) => {
-        const number = probeNumber('ethernet', 0, frame);
+        const number = probeNumber(kind, 0, frame);
         if (number !== undefined) exits.push({ number, timeNs: clock.nowNs() });
       };
     }
@@ -33,7 +38,7 @@ export async function requested(settings: LinkSettings, mtu: number, passage: Pa
     for (const [number, timeNs] of enteredNs.entries()) {
       if (timeNs === undefined) continue;
       clock.at(timeNs, () => {
-        for (const { near } of runs) near.send(probe('ethernet', 0, number, bytes[number]!));
+        for (const { near } of runs) near.send(probe(kind, 0, number, bytes[number]!));
       });
     }
     await emulator.run();
@@ -44,12 +49,13 @@ export async function requested(settings: LinkSettings, mtu: number, passage: Pa
 }
 
 /** A link of those settings for each run; its random numbers follow from its name. */
-function labOf(settings: LinkSettings, mtu: number): Lab {
+function labOf(settings: LinkSettings, kind: ProbeKind, mtu: number): Lab {
   const end = (node: string): LabInterface => ({
     name: `${node}:eth0`,
     node,
     device: 'eth0',
     kind: 'memory',
+    ...(kind === 'raw' && { raw: true }),
     addresses: [],
     mac: '02:00:00:00:00:00',
     mtu,

@@ -180,9 +180,9 @@ function rateNotes(settings: LinkSettings, floods: boolean): string[] {
 /** Directions that are alike, and were sent alike, are run once. */
 function runsOf(): (direction: RigDirection, passage: Passage) => Promise<readonly Seen[]> {
   const known = new Map<string, Promise<readonly Seen[]>>();
-  return ({ settings, mtu }, passage) => {
-    const key = JSON.stringify([settings, mtu, passage.bytes.length, passage.flood]);
-    const runs = known.get(key) ?? requested(settings, mtu, passage);
+  return ({ settings, kind, mtu }, passage) => {
+    const key = JSON.stringify([settings, kind, mtu, passage.bytes.length, passage.flood]);
+    const runs = known.get(key) ?? requested(settings, kind, mtu, passage);
     known.set(key, runs);
     return runs;
   };

@@ -150,6 +150,43 @@ async function exitStatus(child: ChildProcess): Promise<number | null> {
   return status;
 }
 
+describe('of a tun interface', () => {
+  const tunLab = `name: raw
+device: tun
+nodes:
+  a: { interfaces: { tun0: {} } }
+  b: { interfaces: { tun0: { mtu: 1400 } } }
+links:
+  - { name: ab, endpoints: [a:tun0, b:tun0], impair: { delay: 5ms, rules: [{ match: udp port 53, verdict: drop }] } }
+`;
+
+  test('packets without a link header enter and leave, and filters see them so', async () => {
+    writeFileSync(path('tun.yaml'), tunLab);
+    const packets = [53, 80, 53, 443].map((port, i) => ({ bytes: udpPacket(port), nanoseconds: i * 1e6 }));
+    writeFileSync(path('raw-in.pcap'), pcap(RAW, packets));
+    const inputs = ['--in', `a:tun0=${path('raw-in.pcap')}`];
+    const { status, out } = await taplab(
+      ...['replay', path('tun.yaml'), ...inputs, '--out', path('tun'), '--json'],
+    );
+    expect(status).toBe(0);
+    const left = readFileSync(path('tun/b.tun0.pcap'));
+    expect(left.readUInt32LE(20)).toBe(RAW);
+    expect(packetsOf(left).map(({ bytes }) => Buffer.from(bytes))).toEqual(
+      [80, 443].map((port) => Buffer.from(udpPacket(port))),
+    );
+    expect(JSON.parse(out.toString()).links[0].forward.drops.filter).toBe(2);
+  });
+
+  test('a capture of Ethernet frames does not fit', async () => {
+    writeFileSync(path('tun.yaml'), tunLab);
+    const { status, err } = await taplab(
+      ...['replay', path('tun.yaml'), '--in', `a:tun0=${path('a.pcap')}`, '--out', path('refused')],
+    );
+    expect(status).toBe(1);
+    expect(err).toMatch(/its link type is 1, and the frames of a:tun0 are raw IP \(101, 228, 229\)/);
+  });
+});
+
 describe('the decision log', () => {
   type Decision = {
     readonly timeNs: number;
@@ -226,7 +263,7 @@ describe('inputs', () => {
     [
       'raw.pcap',
       (name) => writeFileSync(path(name), pcap(RAW, [{ bytes: udpPacket(53) }])),
-      /its link type is 101; only Ethernet/,
+      /its link type is 101, and the frames of a:eth0 are Ethernet/,
     ],
     ['cut.pcap', (name) => writeFileSync(path(name), pcap(1, frames(3, 0)).subarray(0, 200)), /cut short/],
   ])('%s is refused: what is wrong, and where', async (name, make, expected) => {

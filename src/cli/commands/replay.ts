@@ -1,6 +1,7 @@
 /** `taplab replay`: runs a lab over captures, on a virtual clock. */
 import { Command, InvalidArgumentError } from 'commander';
-import type { Lab } from '../../lab/model.ts';
+import { linkTypeOf } from '../../device/link-type.ts';
+import type { Lab, LabInterface } from '../../lab/model.ts';
 import { ReplayError, ReplayInput } from '../../replay/replay-input.ts';
 import { didYouMean } from '../../text/suggest.ts';
 import { jsonOption } from '../arguments.ts';
@@ -68,8 +69,8 @@ async function run({ terminal }: Context, labFile: string, options: Options): Pr
   const inputs: ReplayInput[] = [];
   try {
     for (const each of options.in) {
-      requireInterface(lab, each.interfaceName);
-      inputs.push(new ReplayInput(each.interfaceName, each.file));
+      const linkType = linkTypeOf(requireInterface(lab, each.interfaceName));
+      inputs.push(new ReplayInput(each.interfaceName, linkType, each.file));
     }
     const totalBytes = inputs.reduce((sum, each) => sum + each.totalBytes, 0);
     const progress = new Progress(terminal, lab.name, totalBytes, true);
@@ -113,9 +114,11 @@ function framesOf(inputs: readonly ReplayInput[]): number {
 }
 
 /** @throws ReplayError */
-function requireInterface(lab: Lab, name: string): void {
-  const names = lab.nodes.flatMap(({ interfaces }) => interfaces.map((each) => each.name));
-  if (names.includes(name)) return;
+function requireInterface(lab: Lab, name: string): LabInterface {
+  const all = lab.nodes.flatMap(({ interfaces }) => interfaces);
+  const found = all.find((each) => each.name === name);
+  if (found !== undefined) return found;
+  const names = all.map((each) => each.name);
   const hint = didYouMean(name, names) || `; it has ${names.join(', ')}`;
   throw new ReplayError(`lab ${lab.name} has no interface ${name}${hint}`);
 }
