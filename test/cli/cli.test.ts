@@ -235,7 +235,7 @@ describe('ps', () => {
   test('shows lab, interfaces, links and descriptors', async () => {
     const { status, out } = await taplab('ps');
     expect(status).toBe(0);
-    expect(out).toMatch(/^lab fake: pid \d+, up \d+s, 1 worker, seed 7, taplab /);
+    expect(out).toMatch(/^lab fake: pid \d+, up \d+s, [\d.]+ MB, 1 worker, seed 7, taplab /);
     expect(out).toMatch(/^client:eth0 +taplab-fake-client +tap +1500 .* up$/m);
     expect(out).toMatch(/^wan +client:eth0 +server:eth0 +clear$/m);
   });

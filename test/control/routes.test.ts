@@ -276,6 +276,7 @@ describe('the lab', () => {
     const { json } = await fixture.send<LabResource>('GET', '/v1/lab');
     expect(json).toMatchObject({ name: 'fake', pid: process.pid, virtual: false });
     expect(json.uptimeSeconds).toBeGreaterThanOrEqual(0);
+    expect(json.residentBytes).toBeGreaterThan(2 ** 20);
     expect(json.nodes[1]).toEqual({
       name: 'server',
       namespace: 'taplab-fake-server',

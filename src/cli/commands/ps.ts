@@ -4,7 +4,7 @@ import type { DescriptorResource, LabResource } from '../../control/schemas/reso
 import type { InterfaceStatus, LinkStatus, SwitchStatus } from '../../daemon/contract.ts';
 import { jsonOption } from '../arguments.ts';
 import type { Context } from '../context.ts';
-import { count, duration, plural } from '../format.ts';
+import { count, duration, plural, si } from '../format.ts';
 import { interfaceState } from '../interface-state.ts';
 import { overloadLines } from '../lateness.ts';
 import { settingsText } from '../link-change.ts';
@@ -36,7 +36,7 @@ export function psCommand(context: Context): Command {
 
 function printLab(terminal: Terminal, lab: LabResource): void {
   const clock = lab.virtual ? ', virtual clock' : '';
-  const up = `up ${duration(lab.uptimeSeconds)}`;
+  const up = `up ${duration(lab.uptimeSeconds)}, ${si(lab.residentBytes, 'B')}`;
   terminal.print(
     `lab ${lab.name}: pid ${lab.pid}, ${up}, ${plural(lab.workers, 'worker')}, seed ${lab.seed}${clock}, taplab ${lab.version}`,
   );

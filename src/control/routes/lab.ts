@@ -99,6 +99,7 @@ function describeLab({ emulator }: ControlContext): LabResource {
     pid: process.pid,
     startedAt: startedAt.toISOString(),
     uptimeSeconds: (Date.now() - startedAt.getTime()) / 1000,
+    residentBytes: process.memoryUsage.rss(),
     seed: lab.seed,
     workers: lab.workers,
     virtual: lab.virtual,

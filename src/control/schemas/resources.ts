@@ -222,6 +222,7 @@ export type LabResource = {
   readonly pid: number;
   readonly startedAt: string;
   readonly uptimeSeconds: number;
+  readonly residentBytes: number;
   readonly seed: number;
   readonly workers: number;
   readonly virtual: boolean;
@@ -240,6 +241,9 @@ export const LabSchema: z.ZodType<LabResource> = z
     pid: count('Process id of the emulator.'),
     startedAt: z.string().describe('RFC 3339.'),
     uptimeSeconds: z.number(),
+    residentBytes: count(
+      'Memory of the emulator that is in use: its threads, frames under way, capture buffers.',
+    ),
     seed: z.number().describe('Every random decision follows from it.'),
     workers: count('Data-plane threads.'),
     virtual: z.boolean().describe('True when the lab runs on a virtual clock, without kernel devices.'),
