@@ -11,12 +11,11 @@ import { OutputFile } from '../capture/output-file.ts';
 import { resolveFilter } from '../control/filter.ts';
 import { playCapture, recordCapture } from '../device/pcap.ts';
 import { type Claim, claimLab } from '../lab/claim.ts';
-import type { Lab, LabDescriptor, LabInterface, LabLink, TimelineStep } from '../lab/model.ts';
+import type { Lab, LabDescriptor, LabInterface, LabLink } from '../lab/model.ts';
 import { VERSION } from '../package.ts';
-import { type Moment, momentsOf } from '../timeline/moments.ts';
-import { play } from '../timeline/play.ts';
 import { CONTROL_OWNER, DEFAULT_BUFFER_BYTES, DEFAULT_READ_TIMEOUT_MS } from './contract.ts';
 import { Emulator, type OpenPort } from './emulator.ts';
+import { LabTimeline } from './lab-timeline.ts';
 import { logOverload } from './load-watch.ts';
 import { MadeNodes } from './made-nodes.ts';
 import type { Recording } from './recording.ts';
@@ -72,6 +71,7 @@ export class LabRun {
   readonly #attached: { readonly definition: LabDescriptor; readonly descriptor: Descriptor }[] = [];
   /** The nodes that are made; there may be none yet. Undefined when the lab is virtual. */
   #made: MadeNodes | undefined;
+  #timeline: LabTimeline | undefined;
   #down: Promise<void> | undefined;
 
   private constructor(lab: Lab, options: LabRunOptions) {
@@ -126,9 +126,12 @@ export class LabRun {
     ).finally(() => {
       this.lab = emulator.lab;
     });
+    const before = this.lab.timeline;
     this.lab = after;
     emulator.lab = after;
-    return changes;
+    if (isDeepStrictEqual(before, after.timeline)) return changes;
+    const toCome = await this.#timeline?.set(after.timeline ?? []);
+    return [...changes, `replaced the timeline, of which ${toCome} steps are to come`];
   }
 
   /** With its device, unless its node brings that. Throws; nothing is left of it then. */
@@ -189,7 +192,7 @@ export class LabRun {
     if (made) await made.configureAll(progress('node'));
     if (this.lab.virtual) await this.#connectFiles();
     signal?.throwIfAborted();
-    this.#startTimeline();
+    await this.#startTimeline();
   }
 
   async #takeDown(): Promise<void> {
@@ -301,33 +304,11 @@ export class LabRun {
     }
   }
 
-  /** On the virtual clock when there is one. What cannot be done is reported, and the rest is done. */
-  #startTimeline(): void {
-    const moments = momentsOf(this.lab.timeline ?? []);
-    const { emulator } = this;
-    const { log } = this.#options;
-    const onMoment = async ({ atNs, steps }: Moment<TimelineStep>): Promise<void> => {
-      const changes = steps.flatMap(({ links, forward, reverse }) =>
-        links.map((name) => ({ name, forward, reverse })),
-      );
-      const details = { atMs: atNs / 1e6, links: changes.map(({ name }) => name) };
-      try {
-        await emulator.setLinks(changes);
-        log.info(details, 'timeline: links changed');
-      } catch (error) {
-        log.warn({ ...details, reason: (error as Error).message }, 'timeline: links not changed');
-      }
-    };
-    if (this.lab.virtual) {
-      for (const moment of moments) emulator.clock.at(moment.atNs, () => onMoment(moment));
-      return;
-    }
-    const over = new AbortController();
-    const played = play(moments, { onMoment, signal: over.signal });
-    this.#onDown('stop the timeline', async () => {
-      over.abort();
-      await played;
-    });
+  async #startTimeline(): Promise<void> {
+    const timeline = new LabTimeline(this.emulator, this.#options.log);
+    this.#timeline = timeline;
+    this.#onDown('stop the timeline', () => timeline.stop());
+    await timeline.set(this.lab.timeline ?? []);
   }
 
   /** The capture files behind `pcap` interfaces. */

@@ -5,7 +5,9 @@
  * Nodes, interfaces, links and descriptors come, go and change. An interface that differs is made anew, and so are the
  * links that lead to it; a node that takes part in another way, or loses a setting under net, is made anew as a whole.
  * Nodes that join and differ are let go, to join again as what they are now. What a run is built on cannot change:
- * name, seed, workers, clock, timeline, the room in its frames, and capture files as devices.
+ * name, seed, workers, clock, the room in its frames, and capture files as devices.
+ *
+ * A timeline that differs is replaced: what it says of times to come holds, what is over is not done again.
  *
  * A switch or hub that differs goes on to be one, and so do its ports that do not differ and their links; it begins to
  * learn anew.
@@ -204,7 +206,6 @@ function refuseFixed(
   for (const key of ['name', 'seed', 'workers', 'virtual'] as const) {
     if (before[key] !== after[key]) reasons.push(`${key} is ${before[key]}, and would be ${after[key]}`);
   }
-  if (!isDeepStrictEqual(before.timeline, after.timeline)) reasons.push('the timeline differs');
   for (const { name, mtu } of added) {
     if (mtu > largestMtu)
       reasons.push(`${name} would have MTU ${mtu}, and frames have room for ${largestMtu}`);

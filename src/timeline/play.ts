@@ -13,6 +13,8 @@ export type PlayOptions<S extends Step> = {
   readonly speed?: number;
   /** Begin again after so long, in its own time. */
   readonly turnNs?: number | undefined;
+  /** When it began, as performance.now(); now unless given. */
+  readonly startMs?: number;
   /** `lateMs` is how long after its time a moment has come. */
   readonly onMoment: (moment: Moment<S>, lateMs: number) => void | Promise<void>;
   /** Ends it between two moments. */
@@ -22,9 +24,8 @@ export type PlayOptions<S extends Step> = {
 /** Returns when the last moment was played, or the signal was aborted. Throws what onMoment throws. */
 export async function play<S extends Step>(
   moments: readonly Moment<S>[],
-  { speed = 1, turnNs, onMoment, signal }: PlayOptions<S>,
+  { speed = 1, turnNs, startMs = performance.now(), onMoment, signal }: PlayOptions<S>,
 ): Promise<void> {
-  const startMs = performance.now();
   for (let turn = 0; turn === 0 || turnNs !== undefined; turn++) {
     for (const moment of moments) {
       const dueMs = startMs + (moment.atNs + turn * (turnNs ?? 0)) / 1e6 / speed;

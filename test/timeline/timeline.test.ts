@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCli } from '../../src/cli/run.ts';
 import { Terminal } from '../../src/cli/terminal.ts';
 import { LabRun, type RunLog } from '../../src/daemon/lab-run.ts';
+import type { Lab } from '../../src/lab/model.ts';
 import { LabFileError, parseLab } from '../../src/lab/parse.ts';
 import { parseTimeline } from '../../src/timeline/file.ts';
 import { momentsOf } from '../../src/timeline/moments.ts';
@@ -106,6 +107,35 @@ test('a lab changes its links at the moments of its timeline, exactly, on the vi
     expect(of('b')).toEqual(['b9 1', 'b10 2', 'b11 2', 'b19 2', 'b21 2', 'b31 0']);
     expect(told).toEqual(
       [10, 20, 30].map((atMs) => `{"atMs":${atMs},"links":["a-b"]} timeline: links changed`),
+    );
+  } finally {
+    await run.down();
+  }
+});
+
+test('a timeline that is read again: what is over is not done again, what was to come is what it says now', async () => {
+  const withSteps = (steps: string): Lab =>
+    parseLab(`${LAB}timeline:\n${steps}`, { file: 'f', baseDirectory: '/' });
+  const told: string[] = [];
+  const say = (details: object, message: string): void =>
+    void told.push(`${JSON.stringify(details)} ${message}`);
+  const before = withSteps(`  - { at: 0s, link: a-b, set: delay 1ms }
+  - { at: 10ms, link: a-b, set: delay 2ms }
+  - { at: 30ms, link: a-b, set: delay 3ms }
+`);
+  const after = withSteps(`  - { at: 5ms, link: a-b, set: delay 9ms }
+  - { at: 10ms, link: a-b, set: delay 2ms }
+  - { at: 25ms, link: a-b, set: delay 4ms }
+  - { at: 40ms, link: a-b, clear }
+`);
+  const run = await LabRun.up(before, { log: { info: say, warn: say, error: say }, onFailure: () => {} });
+  try {
+    await run.emulator.run(20e6);
+    expect(await run.apply(after, () => {})).toEqual(['replaced the timeline, of which 2 steps are to come']);
+    expect(await run.apply(after, () => {})).toEqual([]);
+    await run.emulator.run();
+    expect(told).toEqual(
+      [0, 10, 25, 40].map((atMs) => `{"atMs":${atMs},"links":["a-b"]} timeline: links changed`),
     );
   } finally {
     await run.down();
