@@ -32,12 +32,13 @@ import {
   type SwitchStatus,
   type WorkerStatus,
 } from './contract.ts';
+import type { OpenPort } from './device-table.ts';
 import { capacityOf, largestMtu } from './layout.ts';
 import type { OverloadChange } from './links.ts';
 import { LoadWatch } from './load-watch.ts';
 import { Recording } from './recording.ts';
 import { macBytes, type RegisteredInterface } from './registry.ts';
-import { type OpenPort, Topology, type TopologyEvents } from './topology.ts';
+import { Topology, type TopologyEvents } from './topology.ts';
 import { workerStatus } from './workers.ts';
 
 export type { OpenPort };

@@ -8,7 +8,6 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Arena } from '../arena/arena.ts';
-import type { Command } from '../engine/commands.ts';
 import { addHistograms, clearHistogram, countAbove, readHistogram } from '../engine/histogram.ts';
 import type { LabLink } from '../lab/model.ts';
 import { dropCounter, OFFERED_FRAMES, QUEUE_BYTES, QUEUE_FRAMES } from '../link/counters.ts';
@@ -19,6 +18,7 @@ import { createRandom, type Random } from '../link/random.ts';
 import type { LinkSettings } from '../link/settings.ts';
 import { sharedStateProblem } from '../link/shared-state.ts';
 import { type Histogram, LabChangeError, type LinkStatus, type NamedLinkChange } from './contract.ts';
+import type { Told } from './crew.ts';
 import { type Direction, type Lane, type Link, linkStatus } from './link-status.ts';
 
 export const SIDES = ['forward', 'reverse'] as const;
@@ -34,9 +34,6 @@ export type OverloadChange = {
 
 /** What a link wants to know of an interface. */
 export type LinkEnd = { readonly readers: readonly number[]; readonly linkType: number };
-
-/** A command, and the worker it is for. */
-export type Told = { readonly worker: number; readonly command: Command };
 
 export class LinkTable {
   readonly #arena: Arena;

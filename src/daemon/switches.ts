@@ -17,7 +17,7 @@ import {
 } from '../switch/counters.ts';
 import { MAC_ENTRIES, MacTable } from '../switch/mac-table.ts';
 import { type AddressStatus, LabChangeError, type SwitchStatus } from './contract.ts';
-import type { Told } from './links.ts';
+import type { Told } from './crew.ts';
 
 type Entry = {
   readonly definition: LabSwitch;

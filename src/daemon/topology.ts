@@ -11,11 +11,10 @@
  * is taken back before the error is thrown. Only a lab that cannot start is left as it is, to be closed.
  */
 import type { Arena } from '../arena/arena.ts';
-import { LINKTYPE_ETHERNET, LINKTYPE_RAW, linkTypeOf } from '../device/link-type.ts';
+import { LINKTYPE_ETHERNET, linkTypeOf } from '../device/link-type.ts';
 import type { Command } from '../engine/commands.ts';
-import { INTERFACE_UP } from '../engine/counters.ts';
 import type { PlaneHost } from '../engine/host.ts';
-import { CommandError, fitsMailbox } from '../engine/mailbox.ts';
+import { fitsMailbox } from '../engine/mailbox.ts';
 import {
   interfacesOfSwitch,
   isSwitchPort,
@@ -25,22 +24,13 @@ import {
   type LabSwitch,
 } from '../lab/model.ts';
 import { type ChangedLink, LabChangeError, type LinkStatus, type NamedLinkChange } from './contract.ts';
+import { Crew, commandsOf, type Told } from './crew.ts';
+import { checkLinkType, DeviceTable, type OpenPort } from './device-table.ts';
 import { largestMtu } from './layout.ts';
-import { LinkTable, type Told } from './links.ts';
+import { LinkTable } from './links.ts';
 import { readersOf } from './placement.ts';
 import { type RegisteredInterface, Registry } from './registry.ts';
 import { SwitchTable } from './switches.ts';
-
-/** A kernel device that is open: its files, and the link type of its frames. */
-export type OpenPort = {
-  /** The file of its only queue, or its first. */
-  readonly fd: number;
-  /** The files of the other queues that the interface has, if there are any. */
-  readonly moreQueues?: readonly number[];
-  readonly linkType: number;
-  /** Whether it was opened with IFF_VNET_HDR; it was not unless said. */
-  readonly offload?: boolean;
-};
 
 export type TopologyEvents = {
   /** A device that the lab itself had made is gone, and its interface with it. */
@@ -52,9 +42,6 @@ export type TopologyEvents = {
   readonly onInterfaceDown?: (name: string) => void;
 };
 
-/** Where an interface has its device from; none when it has none. */
-type Origin = 'lab' | 'connected';
-
 export class Topology {
   readonly registry: Registry;
   readonly links: LinkTable;
@@ -63,11 +50,10 @@ export class Topology {
   onDirectionEnd: (direction: number) => void = () => {};
   readonly #arena: Arena;
   readonly #lab: Lab;
-  readonly #host: PlaneHost;
   readonly #events: TopologyEvents;
   readonly #detachAll: (interfaceIndex: number) => Promise<void>;
-  readonly #devices: Map<RegisteredInterface, { readonly origin: Origin; readonly offload: boolean }> =
-    new Map();
+  readonly #crew: Crew;
+  readonly #devices: DeviceTable;
   #last: Promise<unknown> = Promise.resolve();
   #stopped = false;
 
@@ -85,7 +71,8 @@ export class Topology {
   ) {
     this.#arena = arena;
     this.#lab = lab;
-    this.#host = host;
+    this.#crew = new Crew(host, arena.capacity.workers);
+    this.#devices = new DeviceTable(arena, this.#crew);
     this.#detachAll = detachAll;
     this.#events = events;
     this.registry = new Registry(arena);
@@ -106,7 +93,7 @@ export class Topology {
       const links = this.#lab.links.flatMap(({ name }) => this.#wiring(name));
       const made = switches.map((each) => this.switches.set(each, (name) => this.#entry(name)));
       const wiring = [...made.flatMap(({ told }) => told), ...links];
-      await this.#tell((worker) => [...shared, ...commandsOf(wiring, worker)]);
+      await this.#crew.tell((worker) => [...shared, ...commandsOf(wiring, worker)]);
       for (const { inForce } of made) inForce();
       for (const { name } of this.#lab.links) this.links.wired(name);
     });
@@ -122,7 +109,7 @@ export class Topology {
     return this.#inTurn(async () => {
       const reader = peer === undefined ? undefined : this.registry.get(peer)?.readers[0];
       const commands = this.#register(definition, port, reader);
-      await this.#tell(
+      await this.#crew.tell(
         () => commands,
         () => this.#remove(this.#entry(definition.name)),
       );
@@ -162,17 +149,17 @@ export class Topology {
         .find((each) => each !== undefined);
       try {
         const commands = added.flatMap((each) => this.#register(each, undefined, reader));
-        await this.#tell(() => commands);
+        await this.#crew.tell(() => commands);
         const {
           told,
           undo: back,
           inForce,
           givenUp,
         } = this.switches.set(definition, (name) => this.#entry(name));
-        await this.#tell(
+        await this.#crew.tell(
           (worker) => commandsOf(told, worker),
           async () => {
-            await this.#settled((worker) => commandsOf(back, worker));
+            await this.#crew.settled((worker) => commandsOf(back, worker));
             givenUp();
           },
         );
@@ -192,7 +179,7 @@ export class Topology {
       this.#refuseLinked(interfaces);
       const removal = this.switches.remove(name);
       if (!removal) throw new LabChangeError('ENXIO', `there is no switch ${name}`);
-      await this.#settled((worker) => commandsOf([removal.told], worker));
+      await this.#crew.settled((worker) => commandsOf([removal.told], worker));
       removal.released();
       await this.#removeAll(interfaces);
     });
@@ -207,7 +194,7 @@ export class Topology {
       this.#checkWorkers(definition);
       this.links.add(definition, (name) => this.#entry(name));
       const wiring = this.#wiring(definition.name);
-      await this.#tell(
+      await this.#crew.tell(
         (worker) => commandsOf(wiring, worker),
         () => this.#removeLink(definition.name),
       );
@@ -225,7 +212,7 @@ export class Topology {
 
   /** Has all workers record what links decide, or not any more. Throws when one cannot. */
   record(on: boolean): Promise<void> {
-    return this.#inTurn(() => this.#tell(() => [{ do: 'record', on }]));
+    return this.#inTurn(() => this.#crew.tell(() => [{ do: 'record', on }]));
   }
 
   /** See EmulatorControl. */
@@ -238,9 +225,9 @@ export class Topology {
       if (names.length > 1 && !fitsMailbox(commands.map(({ command }) => command))) {
         throw new LabChangeError('ENOSPC', 'these are too many changes for one moment; change fewer links');
       }
-      await this.#tell(
+      await this.#crew.tell(
         (worker) => commandsOf(commands, worker),
-        () => this.#settled((worker) => commandsOf(undo, worker)),
+        () => this.#crew.settled((worker) => commandsOf(undo, worker)),
       );
       inForce();
       return names.map((name, i) => ({ before: before[i]!, after: this.links.get(name)! }));
@@ -256,11 +243,11 @@ export class Topology {
       const entry = this.#entry(name);
       if (this.registry.isGone(entry)) throw new LabChangeError('ENXIO', `the device of ${name} has gone`);
       if (this.#devices.has(entry)) throw new LabChangeError('EBUSY', `${name} has a device; disconnect it`);
-      this.#checkLinkType(name, entry.linkType, port);
-      const command = this.#giveDevice(entry, port, 'connected');
-      await this.#tell(
+      checkLinkType(name, entry.linkType, port);
+      const command = this.#devices.give(entry, port, 'connected');
+      await this.#crew.tell(
         () => [command],
-        () => this.#takeDevice(entry),
+        () => this.#devices.take(entry),
       );
     });
   }
@@ -270,17 +257,18 @@ export class Topology {
    * it is connected again; descriptors stay. No worker uses the file any more. Throws LabChangeError: ENXIO.
    */
   disconnect(name: string): Promise<void> {
-    return this.#inTurn(() => this.#takeDevice(this.#entry(name)));
+    return this.#inTurn(() => this.#devices.take(this.#entry(name)));
   }
 
   /** Sees to the interfaces whose devices have died. */
   async lookAfterDevices(): Promise<void> {
-    const isDead = (entry: RegisteredInterface): boolean => this.#devices.has(entry) && !this.#isUp(entry);
+    const isDead = (entry: RegisteredInterface): boolean =>
+      this.#devices.has(entry) && !this.#devices.isUp(entry);
     if (!this.registry.list().some(isDead)) return;
     await this.#inTurn(async () => {
       for (const entry of this.registry.list().filter(isDead)) {
-        const origin = this.#devices.get(entry)?.origin;
-        await this.#takeDevice(entry);
+        const origin = this.#devices.originOf(entry);
+        await this.#devices.take(entry);
         if (origin === 'connected') {
           this.#events.onInterfaceDown?.(entry.name);
         } else {
@@ -304,11 +292,11 @@ export class Topology {
 
   /** Whether the interface has a device that leaves segmentation to us. */
   hasOffload(entry: RegisteredInterface): boolean {
-    return this.#devices.get(entry)?.offload === true;
+    return this.#devices.hasOffload(entry);
   }
 
   isUp(entry: RegisteredInterface): boolean {
-    return this.#isUp(entry) && !this.registry.isGone(entry);
+    return this.#devices.isUp(entry) && !this.registry.isGone(entry);
   }
 
   /** Enters an interface into the registry, and returns what every worker must be told. */
@@ -327,13 +315,13 @@ export class Topology {
     const linkType = linkTypeOf(definition);
     const isSwitched = isSwitchPort(definition);
     const device = this.#lab.virtual && !isSwitched ? { fd: MEMORY_FD, linkType } : port;
-    if (device) this.#checkLinkType(name, linkType, device);
+    if (device) checkLinkType(name, linkType, device);
     const entry = this.registry.add(definition, linkType, reader);
     const ethernet = linkType === LINKTYPE_ETHERNET;
     const { index, readers } = entry;
     const added: Command = { do: 'port', index, mtu, ethernet, readers };
-    if (isSwitched) this.#setUp(entry, 1);
-    return device ? [added, this.#giveDevice(entry, device, 'lab')] : [added];
+    if (isSwitched) this.#devices.setUp(entry, 1);
+    return device ? [added, this.#devices.give(entry, device, 'lab')] : [added];
   }
 
   /** What enters a switch is carried by the worker that the switch belongs to. */
@@ -345,32 +333,11 @@ export class Topology {
     throw new LabChangeError('EINVAL', `link ${name}: ${why}; take the lab down and up`);
   }
 
-  #checkLinkType(name: string, linkType: number, port: OpenPort): void {
-    if (port.linkType === linkType) return;
-    const kind = (type: number): string => (type === LINKTYPE_RAW ? 'a tun device' : 'a tap device');
-    throw new LabChangeError('EINVAL', `${name} takes ${kind(linkType)}, this is ${kind(port.linkType)}`);
-  }
-
-  /** Up before the workers have the device: one of them may find at once that it is gone. */
-  #giveDevice(entry: RegisteredInterface, port: OpenPort, origin: Origin): Command {
-    const { fd, moreQueues = [], offload = false } = port;
-    this.#devices.set(entry, { origin, offload });
-    this.#setUp(entry, 1);
-    const fds = [fd, ...moreQueues];
-    return { do: 'device', index: entry.index, fds, offload, shared: origin === 'connected' };
-  }
-
-  async #takeDevice(entry: RegisteredInterface): Promise<void> {
-    this.#devices.delete(entry);
-    this.#setUp(entry, 0);
-    await this.#quiesce([{ do: 'device', index: entry.index, fds: [], offload: false, shared: false }]);
-  }
-
   async #remove(entry: RegisteredInterface): Promise<void> {
     this.registry.forget(entry);
     await this.#retire(entry);
-    await this.#takeDevice(entry);
-    await this.#quiesce([{ do: 'remove-port', index: entry.index }]);
+    await this.#devices.take(entry);
+    await this.#crew.quiesce([{ do: 'remove-port', index: entry.index }]);
     this.registry.reclaim(entry);
   }
 
@@ -393,7 +360,7 @@ export class Topology {
   async #removeLink(name: string): Promise<LinkStatus> {
     const removal = this.links.remove(name);
     if (!removal) throw new LabChangeError('ENXIO', `there is no link ${name}`);
-    await this.#settled((worker) => commandsOf(removal.commands, worker));
+    await this.#crew.settled((worker) => commandsOf(removal.commands, worker));
     for (const direction of removal.directions) this.onDirectionEnd(direction);
     return removal.released();
   }
@@ -413,40 +380,6 @@ export class Topology {
     return entry;
   }
 
-  #isUp({ index }: RegisteredInterface): boolean {
-    return this.#arena.f64[this.#arena.interfaceCounters(index) + INTERFACE_UP] !== 0;
-  }
-
-  #setUp({ index }: RegisteredInterface, up: 0 | 1): void {
-    this.#arena.f64[this.#arena.interfaceCounters(index) + INTERFACE_UP] = up;
-  }
-
-  /**
-   * Has every worker carry out its commands. Throws when one cannot, after `undo` has taken back what may have been
-   * carried out: LabChangeError ENOSPC when a command is too long, else what the worker met.
-   */
-  async #tell(commandsOf: (worker: number) => Command[], undo?: () => Promise<unknown>): Promise<void> {
-    const results = await this.#settled(commandsOf);
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed === undefined) return;
-    await undo?.();
-    const { reason } = failed;
-    if (!(reason instanceof CommandError) || reason.code !== 'E2BIG') throw reason;
-    throw new LabChangeError('ENOSPC', `${reason.message}; make rules and traces shorter`);
-  }
-
-  /** Has every worker let go of something: the end of a grace period. A worker that has ended has let go already. */
-  async #quiesce(commands: Command[]): Promise<void> {
-    await this.#settled(() => commands);
-  }
-
-  #settled(commandsOf: (worker: number) => Command[]): Promise<PromiseSettledResult<void>[]> {
-    const { workers } = this.#arena.capacity;
-    return Promise.allSettled(
-      Array.from({ length: workers }, (_, worker) => this.#host.send(worker, commandsOf(worker))),
-    );
-  }
-
   #inTurn<T>(change: () => Promise<T>): Promise<T> {
     const turn = this.#last.then(() => {
       if (this.#stopped) throw new LabChangeError('ENETDOWN', `lab ${this.#lab.name} is going down`);
@@ -459,7 +392,3 @@ export class Topology {
 
 /** The device of an interface of a virtual lab is not a file. */
 const MEMORY_FD = -1;
-
-function commandsOf(told: readonly Told[], worker: number): Command[] {
-  return told.filter((each) => each.worker === worker).map(({ command }) => command);
-}
