@@ -1,17 +1,20 @@
 /**
- * `npm run bench -- io`: how frames get in and out of TAP devices, with nothing in between: epoll(7), read(2) and
- * write(2) as the workers do it, beside io_uring(7) with multishot reads and writes submitted together, and beside C.
- * All take turns; ratios are formed within a round, and medians reported.
+ * `npm run bench -- io`: what it brings to write frames together, by io_uring(7), instead of one write(2) each: the same
+ * lab both ways, with and without offload, beside a forwarder in C. All take turns; ratios are formed within a round,
+ * and medians reported.
  */
 import { type Carrier, startTaplab } from './net/contenders.ts';
 import { compileC, Ground } from './net/ground.ts';
-import { roundTrips, udp } from './net/work.ts';
+import { roundTrips, tcp, udp } from './net/work.ts';
 import { median } from './vm/contender.ts';
 
-type Sample = { readonly packetsPerSecond: number; readonly cpuNsPerPacket: number; readonly rttMs: number };
+const KEYS = ['packetsPerSecond', 'cpuNsPerPacket', 'rttMs', 'tcpGbitPerSecond'] as const;
+type Sample = Readonly<Record<(typeof KEYS)[number], number>>;
 
-export type IoTiming = Sample & {
+export type IoTiming = {
   readonly name: string;
+  /** Medians over the rounds. */
+  readonly timing: Sample;
   /** To the first, the medians of the rounds' ratios. */
   readonly times: Sample;
 };
@@ -32,7 +35,7 @@ export type IoOptions = {
 const SMALL_BYTES = 18;
 const PINGS = 300;
 
-/** Measures all. Throws when not root, or without gcc. */
+/** Measures all. Throws when not root, or without gcc or iperf3. */
 export async function benchIo({ seconds, rounds, onProgress }: IoOptions): Promise<IoResults> {
   const ground = new Ground();
   try {
@@ -40,8 +43,10 @@ export async function benchIo({ seconds, rounds, onProgress }: IoOptions): Promi
     if ('missing' in generator) throw new Error(generator.missing);
     if ('missing' in forwarder) throw new Error(forwarder.missing);
     const contenders: [string, () => Promise<Carrier>][] = [
-      ['taplab, TAPLAB_IO=epoll', () => startTaplabBy(ground, 'epoll')],
-      ['taplab, TAPLAB_IO=uring', () => startTaplabBy(ground, 'uring')],
+      ['TAPLAB_IO=epoll', () => startTaplabBy(ground, 'epoll', true)],
+      ['TAPLAB_IO=uring', () => startTaplabBy(ground, 'uring', true)],
+      ['TAPLAB_IO=epoll, offload: false', () => startTaplabBy(ground, 'epoll', false)],
+      ['TAPLAB_IO=uring, offload: false', () => startTaplabBy(ground, 'uring', false)],
       ['C: poll, read, write', () => startForwarder(ground, forwarder.path)],
     ];
     const carriers: Carrier[] = [];
@@ -53,38 +58,32 @@ export async function benchIo({ seconds, rounds, onProgress }: IoOptions): Promi
         onProgress?.(`round ${round} of ${rounds}: ${contenders[i]![0]}`);
         const rate = await udp(carriers[i]!, generator.path, SMALL_BYTES, seconds);
         const rttMs = median(await roundTrips(carriers[i]!, PINGS));
+        const tcpGbitPerSecond = await tcp(carriers[i]!, seconds);
         // The first round is for code to be compiled.
-        if (round > 0) samples[i]!.push({ ...rate, rttMs });
+        if (round > 0) samples[i]!.push({ ...rate, rttMs, tcpGbitPerSecond });
       }
     }
-    const summed = (each: readonly Sample[]): Sample => ({
-      packetsPerSecond: median(each.map(({ packetsPerSecond }) => packetsPerSecond)),
-      cpuNsPerPacket: median(each.map(({ cpuNsPerPacket }) => cpuNsPerPacket)),
-      rttMs: median(each.map(({ rttMs }) => rttMs)),
-    });
-    const timings = contenders.map(([name], i) => {
-      const ratios = samples[i]!.map((own, round) => {
-        const first = samples[0]![round]!;
-        return {
-          packetsPerSecond: own.packetsPerSecond / first.packetsPerSecond,
-          cpuNsPerPacket: own.cpuNsPerPacket / first.cpuNsPerPacket,
-          rttMs: own.rttMs / first.rttMs,
-        };
-      });
-      return { name, ...summed(samples[i]!), times: summed(ratios) };
-    });
+    const timings = contenders.map(([name], i) => ({
+      name,
+      timing: sampleOf((key) => median(samples[i]!.map((own) => own[key]))),
+      times: sampleOf((key) => median(samples[i]!.map((own, round) => own[key] / samples[0]![round]![key]))),
+    }));
     return { node: process.version, rounds, timings };
   } finally {
     await ground.close();
   }
 }
 
+function sampleOf(value: (key: keyof Sample) => number): Sample {
+  return Object.fromEntries(KEYS.map((key) => [key, value(key)])) as Sample;
+}
+
 /** taplab that is told how to write. */
-async function startTaplabBy(ground: Ground, io: 'epoll' | 'uring'): Promise<Carrier> {
+async function startTaplabBy(ground: Ground, io: 'epoll' | 'uring', hasOffload: boolean): Promise<Carrier> {
   const before = process.env.TAPLAB_IO;
   process.env.TAPLAB_IO = io;
   try {
-    return await startTaplab(ground.pair());
+    return await startTaplab(ground.pair(), { interfaceSettings: hasOffload ? '' : ', offload: false' });
   } finally {
     if (before === undefined) delete process.env.TAPLAB_IO;
     else process.env.TAPLAB_IO = before;
@@ -102,18 +101,23 @@ async function startForwarder(ground: Ground, command: string, ...args: string[]
 
 /** The results as Markdown. */
 export function formatIo({ node, rounds, timings }: IoResults): string {
-  const rows = timings.map(({ name, packetsPerSecond, cpuNsPerPacket, rttMs, times }) =>
+  const rows = timings.map(({ name, timing, times }) =>
     [
       name,
-      `${(packetsPerSecond / 1000).toFixed(0)} | ${times.packetsPerSecond.toFixed(2)}`,
-      `${(cpuNsPerPacket / 1000).toFixed(2)} | ${times.cpuNsPerPacket.toFixed(2)}`,
-      `${rttMs.toFixed(3)} | ${times.rttMs.toFixed(2)}`,
+      (timing.packetsPerSecond / 1000).toFixed(0),
+      times.packetsPerSecond.toFixed(2),
+      (timing.cpuNsPerPacket / 1000).toFixed(2),
+      times.cpuNsPerPacket.toFixed(2),
+      timing.rttMs.toFixed(3),
+      times.rttMs.toFixed(2),
+      timing.tcpGbitPerSecond.toFixed(2),
+      times.tcpGbitPerSecond.toFixed(2),
     ].join(' | '),
   );
-  return `Node ${node}. Rounds: ${rounds}, of which medians; all take turns. 60-byte frames between two TAP devices.
+  return `Node ${node}. Rounds: ${rounds}, of which medians; all take turns. Packets are frames of 60 bytes.
 
-| | kpps | times the first | CPU µs per frame | times | rtt ms | times |
-|---|---|---|---|---|---|---|
+| | kpps | times the first | CPU µs per packet | times | rtt ms | times | TCP Gbit/s | times |
+|---|---|---|---|---|---|---|---|---|
 ${rows.map((row) => `| ${row} |`).join('\n')}
 `;
 }

@@ -135,7 +135,7 @@ program
 program
   .command('io')
   .description(
-    'epoll, read and write on TAP devices beside io_uring and C (needs root, Linux 6.7, gcc, ping)',
+    'frames written together by io_uring beside one write each and C (needs root, Linux 6.0, iperf3, gcc)',
   )
   .option('--seconds <n>', 'seconds of traffic in one turn', '2')
   .option('--rounds <n>', 'how often each takes its turn', '7')
@@ -147,7 +147,7 @@ program
       rounds: Number(rounds),
       onProgress: (what) => process.stderr.write(`${what}\n`),
     });
-    report('io', '# Frames in and out of TAP devices', results, formatIo(results), { json, write });
+    report('io', '# Frames written together', results, formatIo(results), { json, write });
   });
 
 type ScaleOptions = {

@@ -4,7 +4,6 @@
 import type { Arena } from '../arena/arena.ts';
 import { DIRECTION_OUT } from '../bpf/record.ts';
 import { type Device, GONE, NO_CARRIER } from '../device/device.ts';
-import { whyNot } from '../device/fd.ts';
 import type { LinkDirection } from '../link/direction.ts';
 import type { DropReason } from '../link/settings.ts';
 import type { WriteRing } from '../sys/write-ring.ts';
@@ -99,10 +98,10 @@ export class Transmitter {
   }
 
   /** A frame that was written with others was not taken. */
-  readonly #refusedLate: OnRefused = (port, slot, link, error) => {
+  readonly #refusedLate: OnRefused = (port, slot, link, why) => {
     const length = this.#pool.length[slot]!;
     this.#countTransmitted(port, -1, -length);
-    link.takeBack(1, length, this.#refused(port, whyNot(error)), slot);
+    link.takeBack(1, length, this.#refused(port, why), slot);
   };
 
   /** A run of segments was written, or not. */

@@ -5,6 +5,7 @@
  * Links have counted them as delivered by then; whoever makes a batch takes back those that failed.
  */
 import type { Device } from '../device/device.ts';
+import { whyNot } from '../device/fd.ts';
 import type { LinkDirection } from '../link/direction.ts';
 import { SystemError } from '../sys/libc.ts';
 import { WriteRing } from '../sys/write-ring.ts';
@@ -34,16 +35,19 @@ export function openWriteRing(
   }
 }
 
-/** A frame was not written: `error` is the errno. It is still in its slot. */
-export type OnRefused = (port: Port, slot: number, link: LinkDirection, error: number) => void;
+/** A frame was not written; `why` as Device.write() says. It is still in its slot. */
+export type OnRefused = (port: Port, slot: number, link: LinkDirection, why: number) => void;
 
 export class WriteBatch {
   readonly #ring: WriteRing;
   readonly #pool: FramePool;
   readonly #onRefused: OnRefused;
   readonly #slots: Int32Array = new Int32Array(BATCH_FRAMES);
+  readonly #offsets: Float64Array = new Float64Array(BATCH_FRAMES);
+  readonly #devices: Device[] = [];
   readonly #ports: Port[] = [];
   readonly #links: LinkDirection[] = [];
+  #count = 0;
 
   /** @param ring for this alone, see openWriteRing() */
   constructor(ring: WriteRing, pool: FramePool, onRefused: OnRefused) {
@@ -54,11 +58,11 @@ export class WriteBatch {
 
   /** Takes a frame over that stands at `offset` of the arena, in its own slot; the caller's is not needed any more. */
   add(port: Port, device: Device, slot: number, offset: number, link: LinkDirection): void {
-    const ring = this.#ring;
-    if (ring.pending === ring.capacity) this.flush();
-    const i = ring.pending;
-    device.enqueue!(ring, offset, this.#pool.length[slot]!);
+    if (this.#count === BATCH_FRAMES) this.flush();
+    const i = this.#count++;
     this.#slots[i] = slot;
+    this.#offsets[i] = offset;
+    this.#devices[i] = device;
     this.#ports[i] = port;
     this.#links[i] = link;
     this.#pool.hold(slot);
@@ -66,13 +70,28 @@ export class WriteBatch {
 
   /** Writes what there is. */
   flush(): void {
-    const count = this.#ring.pending;
+    const count = this.#count;
     if (count === 0) return;
-    this.#ring.submit(this.#failed);
+    this.#count = 0;
+    if (count === 1) this.#writeOne();
+    else {
+      for (let i = 0; i < count; i++) {
+        this.#devices[i]!.enqueue!(this.#ring, this.#offsets[i]!, this.#pool.length[this.#slots[i]!]!);
+      }
+      this.#ring.submit(this.#failed);
+    }
     for (let i = 0; i < count; i++) this.#pool.release(this.#slots[i]!);
   }
 
-  readonly #failed = (i: number, error: number): void => {
-    this.#onRefused(this.#ports[i]!, this.#slots[i]!, this.#links[i]!, error);
-  };
+  /** A frame by itself is written sooner by itself. */
+  #writeOne(): void {
+    const written = this.#devices[0]!.write(this.#offsets[0]!, this.#pool.length[this.#slots[0]!]!);
+    if (written < 0) this.#refuse(0, written);
+  }
+
+  readonly #failed = (i: number, error: number): void => this.#refuse(i, whyNot(error));
+
+  #refuse(i: number, why: number): void {
+    this.#onRefused(this.#ports[i]!, this.#slots[i]!, this.#links[i]!, why);
+  }
 }
