@@ -144,7 +144,8 @@ export function formatDelay(delay: readonly DelayResult[], jitter: readonly Jitt
   return `## Delay
 
 One way, ${PER_SECOND.toLocaleString('en')} datagrams a second. Error in ms: how far measured is from requested, from the sender's call to the
-receiver's kernel. The base is the same emulator's median without impairment in the same round: what the devices and both kernels need.
+receiver's kernel. The base is the same emulator's median without impairment in the same round: what the devices and
+both kernels need.
 
 | asked | | error, median | p99 | largest | beyond the base, median | p99 |
 |---|---|---|---|---|---|---|
