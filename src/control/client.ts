@@ -15,6 +15,7 @@ import type {
   WorkerStatus,
 } from '../daemon/contract.ts';
 import { listLabs } from '../lab/state.ts';
+import { MAX_TIMER_MS } from '../sys/timer.ts';
 import { PROBLEM_MEDIA_TYPE, type Problem, problem } from './problem.ts';
 import type {
   AttachRequest,
@@ -92,8 +93,6 @@ export type AttachBody = { readonly [Key in keyof AttachRequest]?: AttachRequest
 type Send = { readonly body?: object };
 
 const DEFAULT_TIMEOUT_MS = 10_000;
-/** Node takes longer ones for 1 ms. */
-const MAX_TIMER_MS = 2_147_483_647;
 
 export class ControlClient {
   readonly socketPath: string;

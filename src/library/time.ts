@@ -2,6 +2,7 @@
  * Waiting in a lab: in real time, or in the virtual time of a lab on memory devices, which passes only when somebody
  * lets it.
  */
+import { MAX_TIMER_MS } from '../sys/timer.ts';
 import { WaitError } from './errors.ts';
 
 /** What may end a wait early. Times are in milliseconds of the lab's own clock. */
@@ -20,9 +21,6 @@ export interface Time {
   /** Lets up to `milliseconds` pass, less when `change` resolves or `signal` aborts meanwhile. */
   pass(milliseconds: number, change: Promise<void>, signal: AbortSignal): Promise<void>;
 }
-
-/** The longest that setTimeout() takes. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export const REAL_TIME: Time = {
   nowMs: () => performance.now(),

@@ -7,6 +7,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { EmulatorControl } from '../daemon/contract.ts';
+import { MAX_TIMER_MS } from '../sys/timer.ts';
 import { FAMILIES } from './catalogue.ts';
 import { type Label, type MetricDefinition, type Sample, stateOf } from './family.ts';
 
@@ -77,7 +78,10 @@ class TakenHistogram extends Gauge<Label> implements Taken {
 
 /** What prom-client tells of the process and of Node. */
 function registerProcessMetrics(registry: Registry): void {
-  collectDefaultMetrics({ register: registry });
+  // Percentiles of the event loop's lag would be sampled by a timer, 100 times a second in an idle lab too: it never fires.
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: MAX_TIMER_MS });
+  for (const statistic of ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'])
+    registry.removeSingleMetric(`nodejs_eventloop_lag_${statistic}_seconds`);
   // nodejs_active_resources says the same by a documented interface of Node; and `_total` is for counters.
   for (const what of ['handles', 'handles_total', 'requests', 'requests_total', 'resources_total'])
     registry.removeSingleMetric(`nodejs_active_${what}`);

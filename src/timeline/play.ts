@@ -3,10 +3,8 @@
  * not add up: what Node's timers allow, which is about a millisecond.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { MAX_TIMER_MS } from '../sys/timer.ts';
 import type { Moment, Step } from './moments.ts';
-
-/** Node takes longer ones for 1 ms. */
-const MAX_TIMER_MS = 2_147_483_647;
 
 export type PlayOptions<S extends Step> = {
   /** How much faster than it says; 1 unless given. */
