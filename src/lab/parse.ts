@@ -7,7 +7,8 @@ import { dirname, resolve } from 'node:path';
 import { parseImpairment } from '../link/impairment.ts';
 import { CLEAR_LINK, type LinkSettings } from '../link/settings.ts';
 import type { ReadText } from '../link/words.ts';
-import { problemsOf } from './issues.ts';
+import { type Problem, problemsOf } from './issues.ts';
+import { linkFilterProblems } from './link-filters.ts';
 import type { DeviceKind, Lab, LabDescriptor, LabInterface, LabLink, LabNode } from './model.ts';
 import { derivedMac, splitEndpoint } from './names.ts';
 import { queueProblems } from './queues.ts';
@@ -83,11 +84,7 @@ export function parseLab(text: string, { file, baseDirectory, checkFilter }: Par
     ...(result.success ? [] : problemsOf(result.error, labSchema, source.data ?? {})),
     ...referenceProblems(source.data),
     ...(checkFilter === undefined ? [] : filterProblems(source.data, checkFilter)),
-    ...(result.success ? queueProblems(result.data, linkNames(linksOf(result.data))) : []),
-    ...(result.success ? tableProblems(result.data, readText) : []),
-    ...(result.success
-      ? timelineProblems(result.data.timeline ?? [], linkNames(linksOf(result.data)), ['timeline'])
-      : []),
+    ...(result.success ? fittingProblems(result.data, readText) : []),
   ];
   for (const problem of problems) {
     errors.push({
@@ -99,6 +96,17 @@ export function parseLab(text: string, { file, baseDirectory, checkFilter }: Par
   errors.sort((a, b) => a.line - b.line || a.column - b.column);
   if (errors.length > 0 || !result.success) throw new LabFileError(file, errors);
   return makeLab(result.data, baseDirectory, readText);
+}
+
+/** How values that are right by themselves fit each other and the files they name. */
+function fittingProblems(lab: LabInput, readText: ReadText): Problem[] {
+  const names = linkNames(linksOf(lab));
+  return [
+    ...queueProblems(lab, names),
+    ...linkFilterProblems(lab, names),
+    ...tableProblems(lab, readText),
+    ...timelineProblems(lab.timeline ?? [], names, ['timeline']),
+  ];
 }
 
 /** Reads a lab file; relative paths in it start from its folder. Throws LabFileError, or the error of readFile. */

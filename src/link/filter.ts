@@ -3,7 +3,7 @@
  */
 import { compileFilter, FilterSyntaxError, linkTypeByNumber } from '../../vm/compiler/index.ts';
 import { runProgram } from '../../vm/run-program.ts';
-import type { LinkSettings } from './settings.ts';
+import type { ChainSettings, LinkSettings } from './settings.ts';
 import type { FrameTable } from './stage.ts';
 import { UnitError } from './units.ts';
 
@@ -24,8 +24,8 @@ export function frameFilter(text: string, frames: FrameTable, linkType: number):
 }
 
 /** The filters of the classes that queues of these settings have. */
-export function classFilters(settings: LinkSettings): string[] {
-  const chains = [settings, ...settings.rules.map(({ impair }) => impair)];
+export function classFilters(settings: Partial<LinkSettings>): string[] {
+  const chains: Partial<ChainSettings>[] = [settings, ...(settings.rules ?? []).map(({ impair }) => impair)];
   const states = chains.flatMap(({ markov }) => markov?.states.map(({ impair }) => impair ?? {}) ?? []);
   return [...chains, ...states].flatMap(({ queue: each }) =>
     each !== undefined && 'classes' in each ? each.classes.map(({ filter }) => filter) : [],
@@ -36,8 +36,8 @@ export function classFilters(settings: LinkSettings): string[] {
  * What is wrong with the filters of settings for frames of a link type; undefined when nothing is. parseFilter() does
  * not know the link type, so one that compiles for the other only has passed it.
  */
-export function filterProblem(settings: LinkSettings, linkType: number): string | undefined {
-  for (const filter of [...settings.rules.map(({ match }) => match), ...classFilters(settings)]) {
+export function filterProblem(settings: Partial<LinkSettings>, linkType: number): string | undefined {
+  for (const filter of [...(settings.rules ?? []).map(({ match }) => match), ...classFilters(settings)]) {
     const problem = filter === '' ? undefined : filterError(filter, linkType);
     if (problem !== undefined) {
       const { name } = linkTypeByNumber(linkType)!;

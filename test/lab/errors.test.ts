@@ -23,6 +23,9 @@ function errorsOf(text: string, options: Partial<ParseOptions> = {}): string[] {
   return [];
 }
 
+const TUN_LINK =
+  'name: x\nnodes: { a: { interfaces: { t: { device: tun } } }, b: { interfaces: { t: { device: tun } } } }\nlinks:\n  - endpoints: [a:t, b:t]';
+
 describe('a lab file with one error', () => {
   test.each<[what: string, text: string, expected: string | RegExp]>([
     ['unknown key', `${PAIR}lniks: []`, '5:1: unknown key "lniks"; did you mean "links"?'],
@@ -175,6 +178,21 @@ describe('a lab file with one error', () => {
       'tap linked with tun',
       'name: x\nnodes: { a: { interfaces: { e: } }, b: { interfaces: { t: { device: tun } } } }\nlinks:\n  - endpoints: [a:e, b:t]',
       /^4:5: a:e is a tap and b:t a tun device: tun carries IP packets/,
+    ],
+    [
+      'a rule for Ethernet frames on a link of tun devices',
+      `${TUN_LINK}\n    impair: { rules: [{ match: ether host 02:00:00:00:00:01, loss: 5% }] }`,
+      /^5:5: filter "ether host 02:00:00:00:00:01" does not fit its frames, which are RAW: /,
+    ],
+    [
+      'a class for Ethernet frames, in one direction of a link of tun devices',
+      `${TUN_LINK}\n    reverse: rate 1mbit queue prio class "vlan 10"`,
+      /^5:14: filter "vlan 10" does not fit its frames, which are RAW: /,
+    ],
+    [
+      'a change over time to a rule for Ethernet frames on tun devices',
+      `${TUN_LINK}\n    name: t\ntimeline: [{ at: 1s, link: t, set: 'match "vlan 10" loss 5%' }]`,
+      /^6:36: filter "vlan 10" does not fit its frames, which are RAW: /,
     ],
     [
       'memory devices of a node that joins',
