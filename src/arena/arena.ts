@@ -206,16 +206,6 @@ export class Arena {
     return new Float64Array(this.memory.buffer, this.switches + index * SWITCH_BYTES, SWITCH_BYTES / 8);
   }
 
-  /** Index in `i32` of what two workers say to each other when a direction changes hands (engine/handover.ts). */
-  handoverWord(direction: number): number {
-    return (this.directions + (direction + 1) * DIRECTION_BYTES - 16) >>> 2;
-  }
-
-  /** Index in `f64` of the time at which the last one had left. */
-  handoverTime(direction: number): number {
-    return (this.directions + (direction + 1) * DIRECTION_BYTES - 8) >>> 3;
-  }
-
   /** The counters of a link direction, as a view. */
   directionCounters(direction: number): Float64Array {
     return new Float64Array(

@@ -157,10 +157,6 @@ export class Emulator implements EmulatorControl {
     return this.#topology.setLinks(changes);
   }
 
-  moveLink(name: string, worker: number): Promise<LinkStatus> {
-    return this.#topology.moveLink(name, worker);
-  }
-
   /** setLinks() with one change. */
   async setLink(name: string, change: LinkChange): Promise<ChangedLink> {
     const [changed] = await this.setLinks([{ name, ...change }]);

@@ -23,11 +23,7 @@ import type { DirectionStatus, Histogram, LinkStatus } from './contract.ts';
 /** A part of a direction: what its worker carries. */
 export type Lane = {
   readonly index: number;
-  worker: number;
-  /** The worker that had it before, which may still have frames of it. */
-  before: number | undefined;
-  /** How often it went to another worker. */
-  moves: number;
+  readonly worker: number;
   /** Names its random generators. */
   readonly path: string;
   readonly counters: Float64Array;

@@ -8,8 +8,6 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Arena } from '../arena/arena.ts';
-import type { Command } from '../engine/commands.ts';
-import { isHandedOver } from '../engine/handover.ts';
 import { addHistograms, clearHistogram, countAbove, readHistogram } from '../engine/histogram.ts';
 import type { LabLink } from '../lab/model.ts';
 import { dropCounter, OFFERED_FRAMES, QUEUE_BYTES, QUEUE_FRAMES } from '../link/counters.ts';
@@ -18,7 +16,7 @@ import { CurrentSettings } from '../link/over-time/current.ts';
 import { LATE_NS, type LoadCounts, Overload, type OverloadCause } from '../link/overload.ts';
 import { createRandom, type Random } from '../link/random.ts';
 import type { LinkSettings } from '../link/settings.ts';
-import { keepsTime, sharedStateProblem } from '../link/shared-state.ts';
+import { sharedStateProblem } from '../link/shared-state.ts';
 import { type Histogram, LabChangeError, type LinkStatus, type NamedLinkChange } from './contract.ts';
 import type { Told } from './crew.ts';
 import { type Direction, type Lane, type Link, linkStatus } from './link-status.ts';
@@ -36,17 +34,6 @@ export type OverloadChange = {
 
 /** What a link wants to know of an interface. */
 export type LinkEnd = { readonly readers: readonly number[]; readonly linkType: number };
-
-/** How a direction goes from the worker that has it to another, and what to call then. */
-type Move = {
-  readonly before: number;
-  readonly direction: number;
-  /** The interface that it starts from. */
-  readonly from: string;
-  /** For the new worker. */
-  readonly command: Command;
-  readonly moved: () => void;
-};
 
 export class LinkTable {
   readonly #arena: Arena;
@@ -129,16 +116,7 @@ export class LinkTable {
     const at = this.#arena.delayError(index);
     clearHistogram(f64, at);
     const delayError = (): Histogram => readHistogram(f64, at);
-    return {
-      index,
-      worker,
-      before: undefined,
-      moves: 0,
-      path,
-      counters,
-      delayError,
-      timed: () => countAbove(f64, at, LATE_NS),
-    };
+    return { index, worker, path, counters, delayError, timed: () => countAbove(f64, at, LATE_NS) };
   }
 
   /** Takes a link out of the table, and returns what its workers must be told, and what to call then. */
@@ -152,7 +130,10 @@ export class LinkTable {
     const lanes = directions.flatMap((direction) => direction.lanes);
     for (const { to } of directions) this.#towards.delete(to);
     return {
-      commands: lanes.flatMap((lane) => this.#told(lane, { do: 'remove-link', direction: lane.index })),
+      commands: lanes.map(({ worker, index }) => ({
+        worker,
+        command: { do: 'remove-link', direction: index },
+      })),
       directions: lanes.map(({ index }) => index),
       released: () => {
         for (const { index, counters } of lanes) {
@@ -168,57 +149,6 @@ export class LinkTable {
   /** Names a direction, as `wan/forward`. */
   pathOf(direction: number): string {
     return this.#paths[direction]!;
-  }
-
-  /** For the worker that has a lane, and for the one before it while that has frames of it; that one first. */
-  #told({ before, worker, index }: Lane, command: Command): Told[] {
-    const isLeft = before === undefined || isHandedOver(this.#arena, index);
-    return [...(isLeft ? [] : [{ worker: before, command }]), { worker, command }];
-  }
-
-  /**
-   * What is to be told, and to whom, for each direction of a link to go to a worker. Throws LabChangeError: ENXIO, EBUSY
-   * (it is still going to another), EINVAL (it has several queues, or impairments that keep time).
-   */
-  move(name: string, worker: number, indexOf: (interfaceName: string) => number): Move[] {
-    const link = this.#links.get(name);
-    if (!link) throw new LabChangeError('ENXIO', `there is no link ${name}`);
-    const directions = SIDES.map((side) => link[side]).filter(({ lanes }) => lanes[0]!.worker !== worker);
-    for (const { lanes, settings } of SIDES.map((side) => link[side])) {
-      const refuse = (code: 'EBUSY' | 'EINVAL', why: string): never => {
-        throw new LabChangeError(code, `link ${name}: ${why}`);
-      };
-      if (lanes.length > 1) refuse('EINVAL', 'it is spread over the workers that read its queues');
-      if (!isHandedOver(this.#arena, lanes[0]!.index)) {
-        refuse('EBUSY', 'the worker that had it before still has frames of it; wait until they have left');
-      }
-      const word = keepsTime(settings);
-      if (word !== undefined)
-        refuse('EINVAL', `${word} goes by the time of its worker; set \`${word} none\` first`);
-    }
-    return directions.map(({ lanes, from, to, settings }) => {
-      const lane = lanes[0]!;
-      const { index, path, worker: before, moves } = lane;
-      return {
-        before,
-        direction: index,
-        from,
-        command: {
-          do: 'link',
-          direction: index,
-          from: indexOf(from),
-          to: indexOf(to),
-          settings,
-          seed: this.#seed,
-          path: `${path}@${moves + 1}`,
-        },
-        moved: () => {
-          lane.before = before;
-          lane.worker = worker;
-          lane.moves++;
-        },
-      };
-    });
   }
 
   list(): LinkStatus[] {
@@ -312,7 +242,7 @@ export class LinkTable {
       }
     }
     const told = ({ lanes }: Direction, to: LinkSettings): Told[] =>
-      lanes.flatMap((lane) => this.#told(lane, { do: 'set', direction: lane.index, settings: to }));
+      lanes.map(({ worker, index }) => ({ worker, command: { do: 'set', direction: index, settings: to } }));
     return {
       commands: [...settings].flatMap(([direction, changed]) => told(direction, changed)),
       undo: [...settings.keys()].flatMap((direction) => told(direction, direction.settings)),

@@ -13,7 +13,6 @@
 import type { Arena } from '../arena/arena.ts';
 import { LINKTYPE_ETHERNET, linkTypeOf } from '../device/link-type.ts';
 import type { Command } from '../engine/commands.ts';
-import { beginHandover, endHandover } from '../engine/handover.ts';
 import type { PlaneHost } from '../engine/host.ts';
 import { fitsMailbox } from '../engine/mailbox.ts';
 import {
@@ -57,7 +56,6 @@ export class Topology {
   readonly #devices: DeviceTable;
   #last: Promise<unknown> = Promise.resolve();
   #stopped = false;
-  #isRecording = false;
 
   /**
    * @param detachAll detaches the descriptors of an interface that has gone
@@ -214,10 +212,7 @@ export class Topology {
 
   /** Has all workers record what links decide, or not any more. Throws when one cannot. */
   record(on: boolean): Promise<void> {
-    return this.#inTurn(async () => {
-      await this.#crew.tell(() => [{ do: 'record', on }]);
-      this.#isRecording = on;
-    });
+    return this.#inTurn(() => this.#crew.tell(() => [{ do: 'record', on }]));
   }
 
   /** See EmulatorControl. */
@@ -236,43 +231,6 @@ export class Topology {
       );
       inForce();
       return names.map((name, i) => ({ before: before[i]!, after: this.links.get(name)! }));
-    });
-  }
-
-  /**
-   * Has a worker carry a link, both directions, from now on. Frames under way keep their deadlines and their order; those
-   * that the worker before has leave there. Throws LabChangeError: ENXIO, EINVAL (no such worker; a link of a switch; and
-   * what LinkTable.move() throws), EBUSY.
-   */
-  moveLink(name: string, worker: number): Promise<LinkStatus> {
-    return this.#inTurn(async () => {
-      const { workers } = this.#arena.capacity;
-      const refuse = (code: 'EINVAL' | 'EBUSY', why: string): never => {
-        throw new LabChangeError(code, `link ${name}: ${why}`);
-      };
-      if (worker >= workers)
-        refuse('EINVAL', `there is no worker ${worker}; this run has ${workers}, from 0 on`);
-      const moves = this.links.move(name, worker, (end) => this.#entry(end).index);
-      const ends = this.links.get(name)!.endpoints.map((end) => this.#entry(end));
-      if (ends.some(({ definition }) => isSwitchPort(definition)))
-        refuse('EINVAL', 'what leads to a switch belongs to the worker of that switch');
-      if (this.#isRecording) refuse('EBUSY', 'what it decides is being recorded, by one worker');
-      const tell = (to: number, commands: Command[], undo?: () => Promise<unknown>): Promise<void> =>
-        this.#crew.tell((each) => (each === to ? commands : []), undo);
-      for (const { before, direction, from, command, moved } of moves) {
-        const entry = this.#entry(from);
-        beginHandover(this.#arena, direction);
-        const remove: Command = { do: 'remove-link', direction };
-        await tell(worker, [command, { do: 'take-over', direction }], () => {
-          endHandover(this.#arena, direction, 0);
-          return this.#crew.settled((each) => (each === worker ? [remove] : []));
-        });
-        await tell(before, [{ do: 'leave', direction }]);
-        moved();
-        entry.readers = [worker];
-        await tell(worker, [{ do: 'read', index: entry.index }]);
-      }
-      return this.links.get(name)!;
     });
   }
 
@@ -402,8 +360,7 @@ export class Topology {
   async #removeLink(name: string): Promise<LinkStatus> {
     const removal = this.links.remove(name);
     if (!removal) throw new LabChangeError('ENXIO', `there is no link ${name}`);
-    // One after the other: while a link changes hands two workers count for it.
-    for (const told of removal.commands) await this.#crew.settled((worker) => commandsOf([told], worker));
+    await this.#crew.settled((worker) => commandsOf(removal.commands, worker));
     for (const direction of removal.directions) this.onDirectionEnd(direction);
     return removal.released();
   }

@@ -56,11 +56,6 @@ export type Command =
     }
   /** There is no such switch any more; harmless when there was none. */
   | { readonly do: 'remove-switch'; readonly index: number }
-  /** Have what comes in a direction wait until another worker has left it, and read where it starts. */
-  | { readonly do: 'take-over'; readonly direction: number }
-  | { readonly do: 'read'; readonly index: number }
-  /** Take nothing more in that direction; what is under way goes on. */
-  | { readonly do: 'leave'; readonly direction: number }
   /** Carry nothing more in that direction; what is under way is dropped. Harmless when it is not carried. */
   | { readonly do: 'remove-link'; readonly direction: number }
   | { readonly do: 'set'; readonly direction: number; readonly settings: LinkSettings }
@@ -129,18 +124,6 @@ export function execute(target: CommandTarget, command: Command): void {
       break;
     case 'remove-switch':
       plane.removeSwitch(command.index);
-      break;
-    case 'take-over':
-      plane.awaitHandover(command.direction);
-      break;
-    case 'read': {
-      const port = plane.port(command.index)!;
-      port.queue = 0;
-      if (port.device) target.watch(port);
-      break;
-    }
-    case 'leave':
-      target.unwatch(plane.leave(command.direction));
       break;
     case 'remove-link':
       plane.removeLink(command.direction);

@@ -27,7 +27,6 @@ import { Bridge } from './bridge.ts';
 import type { Clock } from './clock.ts';
 import { RECEIVE_BYTES, RECEIVE_FRAMES } from './counters.ts';
 import { FramePool } from './frame-pool.ts';
-import { endHandover, WaitingRoom } from './handover.ts';
 import { observe } from './histogram.ts';
 import {
   type Direction,
@@ -45,7 +44,6 @@ import { Taps } from './taps.ts';
 import { Transmitter } from './transmitter.ts';
 
 const ETHERNET_HEADER = 14;
-const NO_QUEUE = -1;
 
 /** A frame that a port did not take. */
 export class WriteError extends Error {
@@ -68,8 +66,6 @@ export class DataPlane {
   readonly #clock: Clock;
   readonly #ports: Map<number, Port> = new Map();
   readonly #directions: Map<number, Direction> = new Map();
-  /** Those that another worker takes over. */
-  readonly #leaving: Direction[] = [];
   /** The ports of each switch. */
   readonly #switches: Map<number, readonly Port[]> = new Map();
   readonly #onGone: (port: Port) => void;
@@ -213,58 +209,8 @@ export class DataPlane {
       this.#clock.nowNs(),
     );
     link.observer = this.#log?.of(direction);
-    const added: Direction = { number: direction, link, near, far, waiting: undefined };
-    near.direction = added;
-    this.#directions.set(direction, added);
-  }
-
-  /** Has what comes in a direction wait until another worker has left it: see handover.ts. */
-  awaitHandover(direction: number): void {
-    const taken = this.#directions.get(direction)!;
-    const timers = this.scheduler.of(direction);
-    const uptimeStartNs = this.#uptimeNs(0);
-    taken.waiting = new WaitingRoom(
-      this.#arena,
-      direction,
-      this.pool,
-      timers,
-      taken.link,
-      uptimeStartNs,
-      () => {
-        taken.waiting = undefined;
-      },
-    );
-    taken.waiting.due(0, this.#clock.nowNs());
-  }
-
-  /** Takes no more frames in a direction; those under way go on. Returns the port that is not to be read any more. */
-  leave(direction: number): Port {
-    const left = this.#directions.get(direction)!;
-    left.near.direction = undefined;
-    left.near.queue = NO_QUEUE;
-    this.#leaving.push(left);
-    this.#letGo();
-    return left.near;
-  }
-
-  /** Forgets the directions that are being left and have no frames any more. */
-  #letGo(): void {
-    for (const left of this.#leaving.filter(({ number }) => this.pool.heldBy(number) === 0)) {
-      const { number, far } = left;
-      this.#leaving.splice(this.#leaving.indexOf(left), 1);
-      this.#directions.delete(number);
-      this.scheduler.cancel(number);
-      // The device keeps the carrier that it has: that is the other worker's now.
-      far.hasCarrier = true;
-      forgetAddresses(far);
-      endHandover(this.#arena, number, this.#uptimeNs(this.#clock.nowNs()));
-    }
-  }
-
-  #uptimeNs(nowNs: number): number {
-    const stamp: Stamp = { seconds: 0, nanoseconds: 0, uptimeSeconds: 0, uptimeNanoseconds: 0 };
-    this.#clock.stampAt(nowNs, stamp);
-    return stamp.uptimeSeconds * 1e9 + stamp.uptimeNanoseconds;
+    near.direction = { number: direction, link, near, far };
+    this.#directions.set(direction, near.direction);
   }
 
   /** Carries no more frames in this direction, if it did; those under way are dropped, as on a cable that is pulled. */
@@ -272,10 +218,7 @@ export class DataPlane {
     const removed = this.#directions.get(direction);
     if (!removed) return;
     const { link, near, far } = removed;
-    removed.waiting?.open();
-    const leaving = this.#leaving.indexOf(removed);
-    if (leaving !== -1) this.#leaving.splice(leaving, 1);
-    if (near.direction === removed) near.direction = undefined;
+    near.direction = undefined;
     setCarrier(far, true);
     forgetAddresses(far);
     this.#directions.delete(direction);
@@ -340,7 +283,6 @@ export class DataPlane {
   runDue(nowNs: number): void {
     this.scheduler.run(nowNs);
     this.flush();
-    if (this.#leaving.length > 0) this.#letGo();
   }
 
   /** Writes what is being joined. Also to be called before a command: what it takes away may be needed for that. */
@@ -364,9 +306,7 @@ export class DataPlane {
     pool.length[slot] = stored;
     this.#taps.show(port.index, slot, DIRECTION_IN, nowNs);
     const { direction } = port;
-    if (direction?.waiting !== undefined) {
-      this.#wait(direction, direction.waiting, slot, length, nowNs, unread);
-    } else if (unread !== undefined) {
+    if (unread !== undefined) {
       direction?.link.dropUnread(slot, stored, unread);
       // It stood in the scratch slot, and nothing of it may hold for what stands there next.
       pool.partial[slot] = 0;
@@ -378,27 +318,6 @@ export class DataPlane {
     } else {
       direction.link.offer(slot, nowNs);
     }
-  }
-
-  /** Has a frame wait, or drops it at once if it cannot. */
-  #wait(
-    { near }: Direction,
-    waiting: WaitingRoom,
-    slot: number,
-    length: number,
-    nowNs: number,
-    unread: DropReason | undefined,
-  ): void {
-    const { pool } = this;
-    const reason = unread ?? (length >= pool.slotBytes ? 'mtu' : undefined);
-    if (reason === undefined) {
-      waiting.push(slot, nowNs);
-      return;
-    }
-    waiting.unread(pool.length[slot]!, reason);
-    this.#taps.dropped(near.index, slot, pool.length[slot]!, reason);
-    if (unread === undefined) pool.release(slot);
-    else pool.partial[slot] = 0;
   }
 
   #gone(port: Port): void {

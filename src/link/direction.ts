@@ -25,7 +25,7 @@ import { classFilters, frameFilter } from './filter.ts';
 import type { DirectionObserver } from './observer.ts';
 import type { Random } from './random.ts';
 import { RuleChain } from './rule.ts';
-import { CLEAR_LINK, type DropReason, type LinkSettings } from './settings.ts';
+import type { DropReason, LinkSettings } from './settings.ts';
 import type { FrameTable, Stage, StageContext, Timers } from './stage.ts';
 
 export type DirectionContext = {
@@ -56,7 +56,6 @@ export class LinkDirection implements Stage {
   /** Where frames enter the chain, whatever its first stage is now. */
   readonly #link: Stage;
   #rules: readonly RuleChain[] = [];
-  #settings: LinkSettings = CLEAR_LINK;
 
   constructor(context: DirectionContext, settings: LinkSettings, nowNs = 0) {
     this.#context = context;
@@ -67,8 +66,6 @@ export class LinkDirection implements Stage {
     };
     this.#chain = new Chain(this.#stageContext, this);
     this.#link = { push: (frame, nowNs) => this.#chain.head.push(frame, nowNs) };
-    // Counters are as they are: another may have counted before.
-    this.#rules = this.#rulesOf(settings);
     this.set(settings, nowNs);
   }
 
@@ -77,28 +74,17 @@ export class LinkDirection implements Stage {
    * a filter does not fit the link type; then nothing has changed.
    */
   set(settings: LinkSettings, nowNs: number): void {
-    const rules = this.#rulesOf(settings);
+    const rules = settings.rules.map(
+      ({ match }) =>
+        this.#rules.find((rule) => rule.match === match) ??
+        new RuleChain(match, this.#stageContext, this.#link, this),
+    );
     const { frames, linkType } = this.#context;
     for (const filter of classFilters(settings)) frameFilter(filter, frames, linkType);
     for (let i = 0; i < MAX_RULES; i++) if (rules[i] !== this.#rules[i]) this.#resetRule(i);
     this.#rules = rules;
     for (const [i, rule] of settings.rules.entries()) rules[i]!.set(rule, i, nowNs);
     this.#chain.set(settings, nowNs);
-    this.#settings = settings;
-  }
-
-  #rulesOf({ rules }: LinkSettings): RuleChain[] {
-    return rules.map(
-      ({ match }) =>
-        this.#rules.find((rule) => rule.match === match) ??
-        new RuleChain(match, this.#stageContext, this.#link, this),
-    );
-  }
-
-  /** When the wire was free, if the last frame was delivered at `deliveredNs`; long ago when there is no rate. */
-  wireFreeNs(deliveredNs: number): number {
-    const { rateBitsPerSecond, delayNs } = this.#settings;
-    return rateBitsPerSecond > 0 ? deliveredNs - delayNs : Number.NEGATIVE_INFINITY;
   }
 
   /** Takes a frame from the near end. */
@@ -154,18 +140,14 @@ export class LinkDirection implements Stage {
 
   /** A frame that never enters the link: no slot was free for it, or it is too long for one. Its slot is not released. */
   dropUnread(frame: number, length: number, reason: DropReason): void {
-    this.countUnread(length, reason);
-    this.observer?.offered(frame);
-    this.observer?.dropped(frame, reason);
-    this.#context.dropped(frame, length, reason);
-  }
-
-  /** Counts a frame that never entered the link. */
-  countUnread(length: number, reason: DropReason): void {
     const { counters } = this.#context;
+    const { observer } = this;
     counters[OFFERED_FRAMES]!++;
     counters[OFFERED_BYTES]! += length;
     counters[dropCounter(reason)]!++;
+    observer?.offered(frame);
+    observer?.dropped(frame, reason);
+    this.#context.dropped(frame, length, reason);
   }
 
   /** The link made a copy of a frame; one that no slot held, -1, is lost at once. */

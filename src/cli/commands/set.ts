@@ -1,5 +1,5 @@
 /** `taplab set`: changes what links do to frames, while they run. */
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { IMPAIRMENT_WORDS, ImpairmentError, parseImpairment } from '../../link/impairment.ts';
 import { quote, tokens } from '../../link/words.ts';
 import { jsonOption } from '../arguments.ts';
@@ -7,11 +7,7 @@ import type { Context } from '../context.ts';
 import { CliError, EXIT_USAGE } from '../errors.ts';
 import { changeLines } from '../link-change.ts';
 
-type SetOptions = {
-  readonly direction?: 'forward' | 'reverse';
-  readonly worker?: number;
-  readonly json?: true;
-};
+type SetOptions = { readonly direction?: 'forward' | 'reverse'; readonly json?: true };
 
 export function setCommand(context: Context): Command {
   return new Command('set')
@@ -20,15 +16,9 @@ export function setCommand(context: Context): Command {
       'Changes what links do to the frames that arrive from now on: delay, jitter, distribution, loss, duplicate, reorder, corrupt, ber, rate, burst, peakrate, limit, queue, slot, mtu, carrier, flap, precision, and match for some frames only (docs/links.md). What is not named stays as it is; `clear` takes everything away. Several links change at one moment, all or none.',
     )
     .argument('<link>', 'name of the link; names of more links may follow')
-    .argument('[impairment...]', 'in the words of tc-netem(8)')
+    .argument('<impairment...>', 'in the words of tc-netem(8)')
     .addOption(
       new Option('--direction <direction>', 'change one direction only').choices(['forward', 'reverse']),
-    )
-    .addOption(
-      new Option(
-        '--worker <number>',
-        'have this worker carry the link from now on, both directions',
-      ).argParser(parseWorker),
     )
     .addOption(jsonOption('print the link before and after as JSON; of several links, a list of these'))
     .addHelpText(
@@ -40,42 +30,28 @@ Examples:
   $ taplab set wan 'loss gemodel 1% 10% queue fq_codel'
   $ taplab set wan 'match "udp port 53" loss 30%'
   $ taplab set wan clear
-  $ taplab set wan lan uplink 'carrier down'
-  $ taplab set wan --worker 1`,
+  $ taplab set wan lan uplink 'carrier down'`,
     )
-    .action(async (link: string, words: string[], { direction, worker, json }: SetOptions) => {
+    .action(async (link: string, words: string[], { direction, json }: SetOptions) => {
       const { client, terminal } = context;
       const more = otherLinks(words);
       const links = [...new Set([link, ...more])];
       const text = impairmentText(words.slice(more.length));
-      if (text === '' && worker === undefined) {
-        throw new CliError("missing required argument 'impairment'", EXIT_USAGE);
-      }
-      if (text !== '') checkImpairment(text);
-      if (worker !== undefined && links.length > 1) {
-        throw new CliError('--worker is for one link at a time', EXIT_USAGE);
-      }
+      checkImpairment(text);
       for (const { word, time } of bareTimes(text)) {
         terminal.say(
           `taplab: ${word} ${time} is taken as ${time}us, as tc(8) does; write ${time}ms for milliseconds`,
         );
       }
-      const change = text === '' ? {} : { [direction ?? 'impair']: text };
+      const change = { [direction ?? 'impair']: text };
       const changed =
         links.length === 1
-          ? [await client.changeLink(link, { ...change, ...(worker !== undefined && { worker }) })]
+          ? [await client.changeLink(link, change)]
           : await client.changeLinks(Object.fromEntries(links.map((name) => [name, change])));
       if (json) return terminal.printJson(links.length === 1 ? changed[0]! : { links: changed });
-      if (worker !== undefined) terminal.print(`link ${link}: carried by worker ${worker}`);
-      if (text === '') return;
       const sides = direction === undefined ? (['forward', 'reverse'] as const) : [direction];
       for (const each of changed) for (const line of changeLines(each, sides)) terminal.print(line);
     });
-}
-
-function parseWorker(text: string): number {
-  if (!/^\d{1,3}$/.test(text)) throw new InvalidArgumentError('expected the number of a worker, from 0 on.');
-  return Number(text);
 }
 
 /**
