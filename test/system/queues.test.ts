@@ -116,7 +116,8 @@ describe.skipIf(noRealDevices)('a link between devices of two queues', () => {
       const path = `/v1/interfaces/${encodeURIComponent(end.from)}`;
       const { readers, receive, transmit } = await running.request<InterfaceStatus>('GET', path);
       expect(readers.map(({ worker }) => worker)).toEqual([0, 1]);
-      for (const each of readers) expect(each.receive.frames).toBeGreaterThan(100);
+      // Back come the acknowledgements of six connections only, which may all have one queue.
+      if (end === link.forward) for (const each of readers) expect(each.receive.frames).toBeGreaterThan(100);
       expect(readers.reduce((sum, each) => sum + each.receive.frames, 0)).toBe(receive.frames);
       expect(receive).toEqual(end.offered);
       expect(transmit).toEqual(to.delivered);
