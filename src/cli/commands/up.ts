@@ -215,8 +215,11 @@ async function startInBackground(context: Context, labFile: string, options: UpO
   // Under another name until the lab is up: if it is running already, its log is still being written.
   const startLog = join(dirname(logFile), `.${lab.name}.${process.pid}.log`);
   const log = openSync(startLog, 'a', 0o640);
+  let isUp = false;
   let interrupted: NodeJS.Signals | undefined;
   const interrupt = (signal: NodeJS.Signals): void => {
+    // Too late: the lab is said to be up, and this process ends.
+    if (isUp) return;
     interrupted ??= signal;
     child.kill('SIGTERM');
   };
@@ -236,15 +239,15 @@ async function startInBackground(context: Context, labFile: string, options: UpO
       (progress) => line.show(progress),
       () => interrupted,
     ).finally(() => line.end());
+    isUp = true;
     renameSync(startLog, logFile);
     child.disconnect();
     child.unref();
     announce(context, info, options, logFile);
   } catch (error) {
     rmSync(startLog, { force: true });
-    throw error;
-  } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    throw error;
   }
 }
 
