@@ -7,6 +7,7 @@
  * The receiver prints {"received", "twice", "late"} of all flows together: `late` are those that came after one of their
  * flow with a higher number.
  */
+import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 
 const PORT = 9999;
@@ -16,6 +17,8 @@ if (role === 'send') send(args[0], ...args.slice(1).map(Number));
 else receive(...args.map(Number));
 
 function send(address, flows, count, perSecond, bytes = 64) {
+  // While a node's kernel does not know its neighbour yet, what it holds back can be overtaken in it by what follows.
+  execFileSync('ping', ['-c', '1', '-W', '5', address]);
   const sockets = Array.from({ length: flows }, () => createSocket('udp4'));
   let last = performance.now();
   let allowed = 0;
