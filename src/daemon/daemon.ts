@@ -8,6 +8,7 @@ import type { UserLimits } from '../control/limits.ts';
 import { createControlServer } from '../control/server.ts';
 import type { Lab } from '../lab/model.ts';
 import { readLab } from '../lab/parse.ts';
+import { ineffective } from '../link/ineffective.ts';
 import { serveMetrics } from '../metrics/http.ts';
 import { createMetrics } from '../metrics/metrics.ts';
 import { Joins } from './joins.ts';
@@ -49,6 +50,8 @@ export type DaemonInfo = {
   readonly metrics: string | undefined;
   /** Where links that were resumed differ from the lab file, or from what they were, a line each. */
   readonly resumed: readonly string[];
+  /** What of the lab file does nothing for want of something else, a line each. */
+  readonly idle: readonly string[];
 };
 
 /** Signals that take the lab down. */
@@ -106,6 +109,17 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 async function labOf({ labFile, workers }: DaemonOptions): Promise<Lab> {
   const lab = await readLab(labFile, { checkFilter: filterProblem });
   return workers === undefined ? lab : { ...lab, workers };
+}
+
+/** Not said of links that are to change: what is wanted may come yet. */
+function idleSettings({ links, timeline = [] }: Lab): string[] {
+  const changing = new Set(timeline.flatMap((step) => step.links));
+  const lines = links
+    .filter(({ name }) => !changing.has(name))
+    .flatMap(({ name, forward, reverse }) =>
+      [forward, reverse].flatMap((side) => ineffective(side).map((text) => `link ${name}: ${text}`)),
+    );
+  return [...new Set(lines)];
 }
 
 /** Serves the control socket and the metrics until it is time to stop. */
@@ -169,6 +183,7 @@ async function serve(
         socket: options.socket,
         metrics: listener?.url,
         resumed,
+        idle: idleSettings(run.lab),
       });
       stop.onHangup = () => {
         reload().catch((error: unknown) => log.error({ err: error }, 'lab file not reloaded'));

@@ -1,11 +1,13 @@
 /** `taplab set`: changes what links do to frames, while they run. */
 import { Command, Option } from 'commander';
+import type { ChangedLink } from '../../daemon/contract.ts';
 import { IMPAIRMENT_WORDS, ImpairmentError, parseImpairment } from '../../link/impairment.ts';
+import { ineffective } from '../../link/ineffective.ts';
 import { quote, tokens } from '../../link/words.ts';
 import { jsonOption } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { CliError, EXIT_USAGE } from '../errors.ts';
-import { changeLines } from '../link-change.ts';
+import { changeLines, type LinkSide } from '../link-change.ts';
 
 type SetOptions = { readonly direction?: 'forward' | 'reverse'; readonly json?: true };
 
@@ -13,7 +15,7 @@ export function setCommand(context: Context): Command {
   return new Command('set')
     .summary('change links while they run')
     .description(
-      'Changes what links do to the frames that arrive from now on: delay, jitter, distribution, loss, duplicate, reorder, corrupt, ber, rate, burst, peakrate, limit, queue, slot, mtu, carrier, flap, precision, and match for some frames only (docs/links.md). What is not named stays as it is; `clear` takes everything away. Several links change at one moment, all or none.',
+      'Changes what links do to the frames that arrive from now on: delay, jitter, distribution, loss, duplicate, reorder, corrupt, ber, rate, burst, peakrate, limit, queue, slot, mtu, carrier, flap, precision, markov, and match for some frames only (docs/links.md). What is not named stays as it is; `clear` takes everything away. Several links change at one moment, all or none.',
     )
     .argument('<link>', 'name of the link; names of more links may follow')
     .argument('<impairment...>', 'in the words of tc-netem(8)')
@@ -48,8 +50,9 @@ Examples:
         links.length === 1
           ? [await client.changeLink(link, change)]
           : await client.changeLinks(Object.fromEntries(links.map((name) => [name, change])));
-      if (json) return terminal.printJson(links.length === 1 ? changed[0]! : { links: changed });
       const sides = direction === undefined ? (['forward', 'reverse'] as const) : [direction];
+      for (const note of idleNotes(changed, sides)) terminal.say(`taplab: ${note}`);
+      if (json) return terminal.printJson(links.length === 1 ? changed[0]! : { links: changed });
       for (const each of changed) for (const line of changeLines(each, sides)) terminal.print(line);
     });
 }
@@ -80,6 +83,15 @@ function impairmentText(words: readonly string[]): string {
   return words
     .map((word, i) => (/^(?:match|class)$/.test(words[i - 1] ?? '') ? quote(word) : word))
     .join(' ');
+}
+
+/** What of the new settings does nothing, once where it is so in both directions. */
+function idleNotes(changed: readonly ChangedLink[], sides: readonly LinkSide[]): Set<string> {
+  return new Set(
+    changed.flatMap(({ after }) =>
+      sides.flatMap((side) => ineffective(after[side].settings).map((text) => `${after.name}: ${text}`)),
+    ),
+  );
 }
 
 /** How many times follow these words, before there are percentages. */

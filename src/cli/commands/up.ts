@@ -202,6 +202,7 @@ function announce({ terminal }: Context, info: DaemonInfo, { json }: UpOptions, 
     `  metrics  ${info.metrics ?? 'off'}`,
     ...(log === undefined ? [] : [`  log      ${log}`]),
     ...info.resumed.map((line) => `  resumed  ${line}`),
+    ...info.idle.map((line) => `  note     ${line}`),
   ];
   for (const line of lines) terminal.say(line);
 }
