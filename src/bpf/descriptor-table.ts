@@ -7,8 +7,9 @@ import { type Arena, CONTROL_THREAD } from '../arena/arena.ts';
 import type { Heap } from '../arena/heap.ts';
 import { attach, generationOf, withBpfIf } from './bpf-if.ts';
 import { bufferStride } from './buffers.ts';
+import { checkSettings } from './check-settings.ts';
 import { type Attachment, checkLinkType, Descriptor, type Room, storeProgram } from './descriptor.ts';
-import { type AttachOptions, BpfError, MAX_BUFFER_BYTES, MIN_BUFFER_BYTES } from './types.ts';
+import { type AttachOptions, BpfError } from './types.ts';
 import { checkDialect } from './writer.ts';
 
 const NONE: ReadonlySet<Descriptor> = new Set();
@@ -46,7 +47,7 @@ export class DescriptorTable {
 
   /**
    * Opens a descriptor and attaches it: O(1) in the number of interfaces.
-   * Throws BpfError: EINVAL (buffer size, link type, dialect of a filter), ENOBUFS (no memory or no descriptor left), ENXIO (interface gone).
+   * Throws BpfError: EINVAL (a setting that there is not, buffer size, link type, dialect of a filter), ENOBUFS (no memory or no descriptor left), ENXIO (interface gone).
    */
   async attach(to: Attachment, options: AttachOptions): Promise<Descriptor> {
     const arena = this.#arena;
@@ -96,13 +97,9 @@ export class DescriptorTable {
     for (const descriptor of gone) await descriptor.detach();
   }
 
-  #reserve({ bufferBytes, program, writeFilter }: AttachOptions): Room {
-    if (!Number.isInteger(bufferBytes) || bufferBytes < MIN_BUFFER_BYTES || bufferBytes > MAX_BUFFER_BYTES) {
-      throw new BpfError(
-        'EINVAL',
-        `buffer size ${bufferBytes} is not between ${MIN_BUFFER_BYTES} and ${MAX_BUFFER_BYTES} bytes`,
-      );
-    }
+  #reserve(options: AttachOptions): Room {
+    checkSettings(options);
+    const { bufferBytes, program, writeFilter } = options;
     checkDialect(program);
     if (writeFilter !== undefined) checkDialect(writeFilter.program);
     const slot = this.#freeSlots.pop();

@@ -10,6 +10,7 @@ import { type Arena, CONTROL_THREAD } from '../arena/arena.ts';
 import type { Heap } from '../arena/heap.ts';
 import { detach, framesSeen, newVersion, withBpfIf } from './bpf-if.ts';
 import { holdBytes, reset, storeBytes } from './buffers.ts';
+import { checkSettings } from './check-settings.ts';
 import {
   D_ACCEPTED,
   D_BUFFER_BYTES,
@@ -230,6 +231,7 @@ export class Descriptor implements DescriptorHandle {
 
   async setDirection(direction: Direction): Promise<void> {
     this.#refuseIfLocked('BIOCSDIRECTION');
+    checkSettings({ direction });
     await this.#change(() => this.#look(direction, this.#promiscuous));
   }
 
@@ -247,6 +249,7 @@ export class Descriptor implements DescriptorHandle {
   }
 
   setReadTimeout(readTimeoutMs: number): void {
+    checkSettings({ readTimeoutMs });
     this.#reader.readTimeoutMs = readTimeoutMs;
     this.lookAgain();
   }
@@ -261,6 +264,7 @@ export class Descriptor implements DescriptorHandle {
   }
 
   async setTimestamp(timestamp: Timestamp): Promise<void> {
+    checkSettings({ timestamp });
     await this.#change(() => {
       this.#arena.i32[this.#d + D_TIMESTAMP] = timestampBits(timestamp);
       this.#timestamp = timestamp;

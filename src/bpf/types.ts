@@ -111,7 +111,7 @@ export interface DescriptorHandle {
   linkTypes(): number[];
   /** BIOCSDLT. EPERM (locked), EINVAL (not offered, or no longer attached). */
   setLinkType(linkType: number): void;
-  /** BIOCSDIRECTION. EPERM (locked), ENXIO (closed). */
+  /** BIOCSDIRECTION. EPERM (locked), EINVAL (there is no such), ENXIO (closed). */
   setDirection(direction: Direction): Promise<void>;
   /**
    * BIOCPROMISC. Without it a frame to the node is seen only if a network card would accept it: for the interface's
@@ -120,13 +120,13 @@ export interface DescriptorHandle {
   setPromiscuous(promiscuous: boolean): Promise<void>;
   /** BIOCIMMEDIATE. Allowed when locked. */
   setImmediate(immediate: boolean): void;
-  /** BIOCSRTIMEOUT, 0 is never. Allowed when locked. */
+  /** BIOCSRTIMEOUT, 0 is never. Allowed when locked. EINVAL (below 0). */
   setReadTimeout(readTimeoutMs: number): void;
   /** BIOCSHDRCMPLT: false has the source address of a written frame filled in with the interface's. EPERM (locked). */
   setHeaderComplete(headerComplete: boolean): void;
   /** BIOCFEEDBACK: true has a written frame come back as input of the interface. Allowed when locked. */
   setFeedback(feedback: boolean): void;
-  /** BIOCSTSTAMP, for frames captured from now on. Allowed when locked. ENXIO (closed). */
+  /** BIOCSTSTAMP, for frames captured from now on. Allowed when locked. EINVAL (there is no such), ENXIO (closed). */
   setTimestamp(timestamp: Timestamp): Promise<void>;
   /** BIOCFLUSH: discards what is buffered and resets all counters. Allowed when locked. */
   flush(): Promise<void>;

@@ -138,12 +138,13 @@ export class ControlClient {
   }
 
   /**
-   * What a descriptor has captured, as records of bpf(4), taken out of it: waits for something at most `waitMs`, then
-   * gives up with undefined. Throws ControlError 410 when nothing comes any more.
+   * What a descriptor has captured, taken out of it: waits for something at most `waitMs`, then gives up with
+   * undefined. Throws ControlError 410 when nothing comes any more.
    */
-  read(id: number, waitMs = 0): Promise<Buffer | undefined> {
+  read(id: number, waitMs = 0, format: CaptureFormat = 'bpf'): Promise<Buffer | undefined> {
     return this.#within(async (signal) => {
-      const answer = await this.#open('GET', `/v1/descriptors/${id}/read?timeout=${waitMs}`, {}, signal);
+      const path = `/v1/descriptors/${id}/read?timeout=${waitMs}&format=${format}`;
+      const answer = await this.#open('GET', path, {}, signal);
       const chunks: Buffer[] = [];
       for await (const chunk of answer) chunks.push(chunk as Buffer);
       return answer.statusCode === 204 ? undefined : Buffer.concat(chunks);

@@ -9,7 +9,12 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { compileFilter, FilterSyntaxError, linkTypeByNumber } from '../../vm/compiler/index.ts';
+import {
+  type CompileOptions,
+  compileFilter,
+  FilterSyntaxError,
+  linkTypeByNumber,
+} from '../../vm/compiler/index.ts';
 import { type Instruction, Program, parseProgram } from '../../vm/index.ts';
 import { PACKAGE_ROOT } from '../package.ts';
 import { didYouMean } from '../text/suggest.ts';
@@ -86,7 +91,28 @@ function compileExpression(expression: string, linkType: number): Program {
   if (known === undefined) {
     throw new FilterError(`expressions cannot be compiled for link type ${linkType}; give a program`);
   }
-  return compileFilter(expression, { linkType: known.name, resolver: SYSTEM_NAMES });
+  const settings = { linkType: known.name, resolver: SYSTEM_NAMES };
+  try {
+    return compileFilter(expression, settings);
+  } catch (error) {
+    if (!(error instanceof FilterSyntaxError) || !compiles(expression, { ...settings, dialect: 'linux' }))
+      throw error;
+    throw new FilterSyntaxError(error.position, NO_METADATA);
+  }
+}
+
+/** For what only the linux dialect has: of no use to say here, where descriptors take the bsd dialect alone. */
+const NO_METADATA =
+  'the filter of a descriptor sees the frame alone: instead of inbound, outbound and ifindex choose an interface and a ' +
+  'direction (`--direction in`; in a request or lab file `direction: in`)';
+
+function compiles(expression: string, settings: CompileOptions): boolean {
+  try {
+    compileFilter(expression, settings);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function asProgram(program: Program): ResolvedFilter {

@@ -56,6 +56,23 @@ describe('a new descriptor', () => {
     expect(() => descriptor.linkTypes()).toThrow(expect.objectContaining({ code: 'EINVAL' }));
   });
 
+  it.each([
+    ['direction', 'up', (d: Descriptor) => d.setDirection('up' as 'in')],
+    ['timestamp', 'century', (d: Descriptor) => d.setTimestamp('century' as 'none')],
+    ['readTimeoutMs', -1, (d: Descriptor) => d.setReadTimeout(-1)],
+    ['readTimeoutMs', Number.NaN, (d: Descriptor) => d.setReadTimeout(Number.NaN)],
+    ['bufferBytes', 31, undefined],
+  ] as const)('has no %s %s: EINVAL, when attaching and later', async (name, value, change) => {
+    const { table, attachment, heap, descriptor } = await open();
+    const used = heap.usedBytes;
+    const wrong = { ...options, [name]: value } as AttachOptions;
+    await expect(table.attach(attachment, wrong)).rejects.toMatchObject({ code: 'EINVAL' });
+    expect(heap.usedBytes).toBe(used);
+    const before = descriptor.status();
+    if (change) await expect((async () => change(descriptor))()).rejects.toMatchObject({ code: 'EINVAL' });
+    expect(descriptor.status()).toEqual(before);
+  });
+
   it('speaks version 1.1 of the filter language', () => {
     expect(BPF_VERSION).toEqual({ major: 1, minor: 1 });
   });

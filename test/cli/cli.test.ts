@@ -44,6 +44,12 @@ const ATTACH = {
   owner: CONTROL_OWNER,
 } as const;
 
+/** An Ethernet frame of 46 bytes. */
+const udp = Buffer.from(
+  `0200000000020200000000010800450000200000400040110000c6120001c61200021f900035000c000061626364`,
+  'hex',
+);
+
 const COMMANDS = [
   ...[
     'up',
@@ -426,6 +432,46 @@ describe('descriptor', () => {
     expect(Buffer.from(sent.at(-1)!).toString('hex')).toBe('ffffffffffff0200000000010800');
     await taplab('detach', id);
   });
+
+  test('reads what it has captured, once, and waits for it when told to', async () => {
+    const id = (await taplab('attach', 'client:eth0')).out.trim();
+    const descriptor = fixture.emulator.descriptor(Number(id))!;
+    expect(await taplab('descriptor', 'read', id)).toEqual({ status: 0, out: '', err: '0 frames read\n' });
+    const waiting = taplab('descriptor', 'read', id, '--wait', '10s');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    descriptor.capture(udp, 'out');
+    expect(await waiting).toMatchObject({
+      status: 0,
+      out: expect.stringMatching(/ out +46 {2}IP .*udp 4\n$/),
+    });
+    descriptor.capture(udp);
+    descriptor.capture(udp);
+    expect(await taplab('descriptor', 'read', id)).toMatchObject({ err: '2 frames read\n' });
+    expect((await taplab('descriptor', 'read', id)).out).toBe('');
+    await taplab('detach', id);
+  });
+
+  test('reads into a file, to the last frame of an interface that is gone', async () => {
+    const id = (await taplab('attach', 'client:eth0')).out.trim();
+    const descriptor = fixture.emulator.descriptor(Number(id))!;
+    descriptor.capture(udp);
+    const lost = await taplab('descriptor', 'read', id, '-w', '/nonexistent/x.pcapng');
+    expect([lost.status, lost.err]).toEqual([1, expect.stringContaining('there is no folder /nonexistent')]);
+    descriptor.state.attached = false;
+    const path = join(folder, 'read.pcapng');
+    expect(await taplab('descriptor', 'read', id, '-w', path)).toEqual({
+      status: 0,
+      out: '',
+      err: '1 frame read\n',
+    });
+    const bytes = readFileSync(path);
+    const types: number[] = [];
+    for (let at = 0; at < bytes.length; at += bytes.readUInt32LE(at + 4)) types.push(bytes.readUInt32LE(at));
+    expect(types).toEqual([0x0a0d0d0a, 1, 6]);
+    const { status, err } = await taplab('descriptor', 'read', id);
+    expect([status, err]).toEqual([1, expect.stringMatching(/client:eth0 is gone, and everything captured/)]);
+    await taplab('detach', id);
+  });
 });
 
 test.each([
@@ -472,11 +518,6 @@ test('set takes several links, and changes none when one is not there', async ()
 });
 
 describe('dump', () => {
-  const udp = Buffer.from(
-    `0200000000020200000000010800450000200000400040110000c6120001c61200021f900035000c000061626364`,
-    'hex',
-  );
-
   /** Runs dump, and lets frames arrive as soon as it listens. */
   async function dump(frames: number, ...args: string[]): Promise<Outcome> {
     const known = new Set(fixture.emulator.handles.keys());

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { looksLikeProgram, readyFilters, resolveFilter } from '../../src/control/filter.ts';
+import { filterProblem, looksLikeProgram, readyFilters, resolveFilter } from '../../src/control/filter.ts';
 import { interpret } from '../../vm/index.ts';
 
 const ETHERNET = 1;
@@ -61,6 +61,21 @@ test('nothing means every frame, whole', () => {
 });
 
 describe('expressions', () => {
+  test.each([
+    ['icmp and inbound', 9],
+    ['ifindex 2', 0],
+  ])('%s asks for what a frame has not: it says what to choose instead', (expression, position) => {
+    const problem = filterProblem(expression, ETHERNET);
+    expect(problem).toEqual({
+      position,
+      message: expect.stringMatching(/choose an interface and a direction/),
+    });
+  });
+
+  test('another mistake is told as it is', () => {
+    expect(filterProblem('inbound and tcp prot 80', ETHERNET)?.message).toMatch(/did you mean 'port'/);
+  });
+
   const packet = '450000280000400040060000c6120001c61200029c40005000000000000000005002faf000000000';
   const frames = { [ETHERNET]: `0200000000020200000000010800${packet}`, [RAW]: packet };
 

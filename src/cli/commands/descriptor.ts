@@ -13,6 +13,7 @@ import {
 import { CliError, EXIT_USAGE } from '../errors.ts';
 import { count } from '../format.ts';
 import { visible } from '../terminal.ts';
+import { descriptorReadCommand } from './descriptor-read.ts';
 import { descriptorWriteCommand } from './descriptor-write.ts';
 
 type Json = { readonly json?: true };
@@ -20,7 +21,7 @@ type SetOptions = SettingOptions & Json & { readonly filter?: string; readonly k
 
 export function descriptorCommand(context: Context): Command {
   return new Command('descriptor')
-    .summary('show and change one descriptor, lock it, or send frames through it')
+    .summary('show and change one descriptor, lock it, read it, or send frames through it')
     .description('Does to a descriptor what the ioctls of bpf(4) do. `taplab ps` lists them, with their ids.')
     .addHelpText(
       'after',
@@ -29,12 +30,14 @@ Examples:
   $ taplab descriptor show 3
   $ taplab descriptor set 3 --filter 'tcp port 443' --keep
   $ taplab descriptor lock 3
+  $ taplab descriptor read 3 --wait 5s
   $ taplab descriptor write 3 frames.pcapng`,
     )
     .addCommand(showCommand(context))
     .addCommand(setCommand(context))
     .addCommand(flushCommand(context))
     .addCommand(lockCommand(context))
+    .addCommand(descriptorReadCommand(context))
     .addCommand(descriptorWriteCommand(context));
 }
 

@@ -1,8 +1,6 @@
 /** `taplab dump`: shows the frames of interfaces, or writes them to a file, until Ctrl-C or so many. */
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
-import type { Writable } from 'node:stream';
 import { Command, Option } from 'commander';
 import type { Direction } from '../../bpf/record.ts';
 import { CAPTURE_FORMATS, type CaptureFormat } from '../../capture/formats.ts';
@@ -11,10 +9,10 @@ import type { DescriptorResource } from '../../control/schemas/resources.ts';
 import { bufferSize, directionOption, wholeNumber } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { CliError, EXIT_USAGE } from '../errors.ts';
-import { unwritable } from '../files.ts';
 import { count, plural } from '../format.ts';
 import { FrameCounter } from '../frame-counter.ts';
 import { FrameListing } from '../frame-listing.ts';
+import { type FrameOutput, openOutput } from '../frame-output.ts';
 import { attach, FILTER_HELP } from './attach.ts';
 
 type DumpOptions = {
@@ -68,7 +66,7 @@ Examples:
     )
     .action(async (words: string[], options: DumpOptions) => {
       const { names, filter } = await whatToDump(context, words, options);
-      const output = await openOutput(context, options);
+      const output = await openOutput(context.terminal, options);
       if (names.length > 1 && output.format === 'bpf') {
         throw new CliError(
           'format bpf cannot say which interface a frame is from; dump one, or choose pcapng',
@@ -129,44 +127,11 @@ async function attachAll(
   }
 }
 
-type DumpOutput = {
-  readonly format: CaptureFormat;
-  readonly sink: Writable;
-  /** Whether the frames are shown, a line each, instead of written as they are. */
-  readonly shown: boolean;
-  /** A file, which is to be closed. */
-  readonly isFile: boolean;
-};
-
-async function openOutput({ terminal }: Context, { write, format }: DumpOptions): Promise<DumpOutput> {
-  if (write === undefined && format === undefined) {
-    return { format: 'json', sink: terminal.out, shown: true, isFile: false };
-  }
-  const chosen = format ?? 'pcapng';
-  if (write !== undefined && write !== '-') {
-    const sink = createWriteStream(write);
-    // The error of write(2) does not say of which file.
-    sink.prependListener('error', (error) => {
-      error.message = `${write}: ${error.message}`;
-    });
-    try {
-      await once(sink, 'open');
-    } catch (error) {
-      throw unwritable(write, error);
-    }
-    return { format: chosen, sink, shown: false, isFile: true };
-  }
-  if (terminal.out.isTTY === true && chosen !== 'json') {
-    throw new CliError(`${chosen} is not for terminals; write it to a file with -w, or into a pipe`);
-  }
-  return { format: chosen, sink: terminal.out, shown: false, isFile: false };
-}
-
 /** Passes the frames of descriptors on until there are enough, Ctrl-C, or all of them end. */
 async function capture(
   context: Context,
   descriptors: readonly DescriptorResource[],
-  output: DumpOutput,
+  output: FrameOutput,
   limit: number | undefined,
 ): Promise<void> {
   const { client, terminal } = context;
