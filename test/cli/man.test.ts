@@ -62,10 +62,11 @@ describe('man pages', () => {
 
 describe('shell completions', () => {
   test.each(SHELLS)('%s takes the script', async (shell) => {
-    const { error, status, stderr } = spawnSync(shell, ['-n'], {
-      input: completionScript(await program(), shell),
-      encoding: 'utf8',
-    });
+    const directory = mkdtempSync(join(tmpdir(), 'completion-'));
+    const file = join(directory, `taplab.${shell}`);
+    writeFileSync(file, completionScript(await program(), shell));
+    const { error, status, stderr } = spawnSync(shell, ['-n', file], { encoding: 'utf8' });
+    rmSync(directory, { recursive: true });
     if (error) return console.warn(`SKIPPED: ${shell} is not installed`);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   });
