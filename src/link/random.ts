@@ -28,6 +28,12 @@ export function createRandom(seed: number, path: string): Random {
   };
 }
 
+/** Numbers in [0, 1) that are found by their place, two whole numbers below 2^32, in any order; a generator names them. */
+export function scattered(random: Random): (row: number, column: number) => number {
+  const key = random() * 4_294_967_296;
+  return (row, column) => splitmix32(splitmix32(splitmix32(key ^ row) ^ column)) / 4_294_967_296;
+}
+
 function rotateLeft(value: number, bits: number): number {
   return (value << bits) | (value >>> (32 - bits));
 }

@@ -2,12 +2,13 @@
  * Modulation by a Markov chain, as vde's wirefilter has it: named states with impairments of their own, and the
  * probabilities of going from one to another at each time step. It begins in the first state when it is set.
  *
- * How long a state lasts is drawn at once, from the geometric distribution that the steps make: so a step in which
- * nothing happens costs nothing.
+ * Which state holds is looked up for the time that is asked about (markov-path.ts): a link that was idle for a day does
+ * not go through the steps of that day.
  */
-import type { Random } from '../random.ts';
+import { type Random, scattered } from '../random.ts';
 import type { ChainSettings } from '../settings.ts';
 import type { Modulator } from './current.ts';
+import { MarkovPath } from './markov-path.ts';
 
 export type MarkovState = {
   readonly name: string;
@@ -25,45 +26,38 @@ export const MAX_STATES = 64;
 export class MarkovModulator implements Modulator {
   nextNs: number;
   readonly #markov: Markov;
-  readonly #random: Random;
-  #state: MarkovState;
+  readonly #path: MarkovPath;
+  readonly #startNs: number;
+  #state = 0;
 
   constructor(markov: Markov, random: Random, startNs: number) {
+    const { states } = markov;
     this.#markov = markov;
-    this.#random = random;
-    this.#state = markov.states[0]!;
-    this.nextNs = Math.floor(startNs) + this.#durationNs();
+    this.#path = new MarkovPath(
+      states.map((state) => states.map(({ name }) => going(state, name))),
+      scattered(random),
+    );
+    // Whole numbers, so that a step is never a rounding error short of its time.
+    this.#startNs = Math.floor(startNs);
+    this.nextNs = this.#startNs;
+    this.advance(startNs);
   }
 
   get overlay(): Partial<ChainSettings> {
-    return this.#state.impair ?? {};
+    return this.#markov.states[this.#state]!.impair ?? {};
   }
 
   advance(nowNs: number): void {
-    while (this.nextNs <= nowNs) {
-      this.#state = this.#successor();
-      this.nextNs += this.#durationNs();
-    }
+    if (nowNs < this.nextNs) return;
+    const { stepNs } = this.#markov;
+    this.#state = this.#path.at(Math.floor((nowNs - this.#startNs) / stepNs));
+    this.nextNs = this.#startNs + this.#path.until * stepNs;
   }
+}
 
-  /** The number of steps up to the first that leaves the state. */
-  #durationNs(): number {
-    const leave = leaving(this.#state);
-    if (leave === 0) return Number.POSITIVE_INFINITY;
-    const steps = leave >= 1 ? 1 : 1 + Math.floor(Math.log1p(-this.#random()) / Math.log1p(-leave));
-    return steps * this.#markov.stepNs;
-  }
-
-  #successor(): MarkovState {
-    let left = this.#random() * leaving(this.#state);
-    const { to } = this.#state;
-    const chosen =
-      to.find(({ probability }) => {
-        left -= probability;
-        return left < 0;
-      }) ?? to.at(-1)!;
-    return this.#markov.states.find(({ name }) => name === chosen.state)!;
-  }
+/** Probability that a step goes from a state to that of a name. */
+function going({ to }: MarkovState, name: string): number {
+  return to.reduce((sum, { state, probability }) => (state === name ? sum + probability : sum), 0);
 }
 
 /** Probability that a step leaves the state. */
