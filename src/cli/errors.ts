@@ -44,7 +44,10 @@ export function explain(error: unknown): string {
 function otherLabs({ socketPath, code }: ConnectionError): string {
   if (code !== 'ENOENT' && code !== 'ECONNREFUSED') return '';
   const lines = listLabs().map(({ lab, pid, socket, running }) => {
-    if (running) return socket === socketPath ? '' : `\n  lab ${lab} (pid ${pid}) is up: --socket ${socket}`;
+    if (running && socket === socketPath) {
+      return `\n  lab ${lab} (pid ${pid}) runs without it: unless it is just coming up, \`kill ${pid}\` takes it down`;
+    }
+    if (running) return `\n  lab ${lab} (pid ${pid}) is up: --socket ${socket}`;
     const down = socket === socketPath ? 'taplab down' : `taplab --socket ${socket} down`;
     return `\n  lab ${lab} (pid ${pid}) ended without clean-up; \`${down}\` removes what it left`;
   });

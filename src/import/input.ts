@@ -62,6 +62,7 @@ export function readInput(file: string): string {
     return text;
   } catch (error) {
     if (error instanceof InputError) throw error;
-    throw new InputError(file, `cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+    const { code } = error as NodeJS.ErrnoException;
+    throw new InputError(file, code === 'ENOENT' ? 'does not exist' : `cannot be read: ${code}`);
   }
 }

@@ -77,6 +77,13 @@ export function formatImpairment(settings: LinkSettings): string {
   return clauses.length === 0 ? 'clear' : clauses.join(' ');
 }
 
+/** What most often was meant by a word that nobody knows. `isBare`: a filter comes before it, and nothing else. */
+function advice(word: string, isBare: boolean): string {
+  if (isBare) return '; a filter of several words needs quotes, as match "udp port 53"';
+  const isUnit = /^(?:%|[num]?s|[kmgt]?(?:bit|bps|b))$/i.test(word);
+  return isUnit ? '; a unit follows its number without a space, as 20ms' : '';
+}
+
 function formatClauses(settings: ChainSettings): string[] {
   return IMPAIRMENT_WORDS.flatMap(({ name, write }) => {
     const text = write(settings);
@@ -116,10 +123,10 @@ function readText(
     } else if (token.text === 'verdict' && draft !== undefined) {
       draft.verdict = reader.read('verdict', token, readVerdict) ?? 'link';
     } else {
-      reader.refuse(
-        token,
-        unknownWord(token.text, draft === undefined ? [...NAMES, 'match'] : [...NAMES, 'match', 'verdict']),
-      );
+      const isRule = draft !== undefined;
+      const isBare = isRule && Object.keys(draft.impair).length === 0;
+      const known = isRule ? [...NAMES, 'match', 'verdict'] : [...NAMES, 'match'];
+      reader.refuse(token, `${unknownWord(token.text, known)}${advice(token.text, isBare)}`);
     }
   }
   return rules === undefined ? settings : { ...settings, rules: checkRules(rules, report) };

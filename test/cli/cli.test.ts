@@ -145,6 +145,13 @@ describe('usage errors have status 2, say what was wrong, and go to stderr', () 
     [['dump', 'client:eth0', '-c', '0'], /at least 1/],
     [['dump', 'client:eth0', '--format', 'pcap'], /pcapng, bpf, json/],
     [['set', 'wan'], /^taplab: missing required argument 'impairment'/],
+    [
+      ['set', 'wan', 'match udp port 53 loss 3%'],
+      /^taplab: "port": .*a filter of several words needs quotes/,
+    ],
+    [['set', 'wan', 'delay', '10', 'ms'], /^taplab: "ms": .*a unit follows its number without a space/],
+    [['set', 'wan', '{ dealy: 3ms }'], /^taplab: .*did you mean "delay"/],
+    [['set', 'wan', '{ delay: 3ms'], /^taplab: not a map in YAML, such as/],
     [['set', 'wan', 'dealy', '3ms'], /^taplab: .*did you mean "delay"/],
     [['attach', 'client:eth0', '--buffer', '3zb'], /unknown unit "zb", expected b, kb/],
     [['attach', 'client:eth0', '--buffer', '3b'], /at least 32b and at most 16mb/],
@@ -178,6 +185,7 @@ describe('failures have status 1 and say what to do', () => {
       ['play', 'examples/wan.yml'],
       /^taplab: timeline examples\/wan\.yml does not exist; did you mean examples\/wan\.yaml\?$/m,
     ],
+    [['verify', 'nosuch'], /^taplab: no lab nosuch is up, and there is no file of that name$/m],
     [['up', '/nosuch.yaml'], /^taplab: lab file \/nosuch\.yaml does not exist$/m],
     [['up', '/tmp', '--detach'], /^taplab: lab file \/tmp is a directory/],
     [['attach', 'client:eth0', 'host www.example.org'], /it is not in \/etc\/hosts; give its address/],
@@ -477,6 +485,10 @@ describe('descriptor', () => {
 test.each([
   [['delay', '20'], 'taplab: delay 20 is taken as 20us, as tc(8) does; write 20ms for milliseconds\n'],
   [['delay 5ms 2'], 'taplab: delay 2 is taken as 2us, as tc(8) does; write 2ms for milliseconds\n'],
+  [
+    ['{ delay: 20, loss: 1% }'],
+    'taplab: delay 20 is taken as 20us, as tc(8) does; write 20ms for milliseconds\n',
+  ],
   [['delay', '20ms', 'loss', '1', 'rate', '1000'], ''],
   [['delay', '0'], ''],
 ])('set %j says what a time without a unit means: %j', async (words, note) => {
@@ -496,6 +508,21 @@ test('set shows before and after', async () => {
   );
   const cleared = await taplab('set', 'wan', 'clear', '--json');
   expect(JSON.parse(cleared.out)).toMatchObject({ after: { forward: { settings: { delayNs: 0 } } } });
+});
+
+test('set takes a map in YAML, as a lab file has it', async () => {
+  const { out } = await taplab('set', 'wan', '{ delay: 20ms 2ms, rules: [{ match: arp, loss: 1% }] }');
+  expect(out).toContain('wan client:eth0 > server:eth0: clear → delay 20ms 2ms match arp loss 1%\n');
+  await taplab('set', 'wan', 'clear');
+});
+
+test('set says what does nothing for want of something else', async () => {
+  const { status, err } = await taplab('set', 'wan', 'reorder 25% queue codel');
+  expect([status, err]).toEqual([
+    0,
+    'taplab: wan: reorder does nothing without delay\ntaplab: wan: queue does nothing without rate\n',
+  ]);
+  await taplab('set', 'wan', 'clear');
 });
 
 test('set takes several links, and changes none when one is not there', async () => {

@@ -384,7 +384,7 @@ describe('bad input', () => {
   });
 
   test('a file that is not there, and a folder, are named', () => {
-    expect(() => importLab('netem', join(folder, 'none'))).toThrow(/none: cannot be read: ENOENT/);
+    expect(() => importLab('netem', join(folder, 'none'))).toThrow(/none: does not exist/);
     expect(() => importLab('netem', folder)).toThrow(/is not a file/);
   });
 

@@ -1,5 +1,6 @@
 /** `taplab set`: changes what links do to frames, while they run. */
 import { Command, Option } from 'commander';
+import { parse } from 'yaml';
 import type { ChangedLink } from '../../daemon/contract.ts';
 import { IMPAIRMENT_WORDS, ImpairmentError, parseImpairment } from '../../link/impairment.ts';
 import { ineffective } from '../../link/ineffective.ts';
@@ -18,7 +19,7 @@ export function setCommand(context: Context): Command {
       'Changes what links do to the frames that arrive from now on: delay, jitter, distribution, loss, duplicate, reorder, corrupt, ber, rate, burst, peakrate, limit, queue, slot, mtu, carrier, flap, precision, markov, and match for some frames only (docs/links.md). What is not named stays as it is; `clear` takes everything away. Several links change at one moment, all or none.',
     )
     .argument('<link>', 'name of the link; names of more links may follow')
-    .argument('<impairment...>', 'in the words of tc-netem(8)')
+    .argument('<impairment...>', 'in the words of tc-netem(8), or as a map in YAML')
     .addOption(
       new Option('--direction <direction>', 'change one direction only').choices(['forward', 'reverse']),
     )
@@ -29,6 +30,7 @@ export function setCommand(context: Context): Command {
 Examples:
   $ taplab set wan 'delay 20ms 2ms loss 1%'
   $ taplab set wan rate 10mbit --direction reverse
+  $ taplab set wan '{ delay: 20ms, loss: 1% }'
   $ taplab set wan 'loss gemodel 1% 10% queue fq_codel'
   $ taplab set wan 'match "udp port 53" loss 30%'
   $ taplab set wan clear
@@ -38,14 +40,14 @@ Examples:
       const { client, terminal } = context;
       const more = otherLinks(words);
       const links = [...new Set([link, ...more])];
-      const text = impairmentText(words.slice(more.length));
-      checkImpairment(text);
-      for (const { word, time } of bareTimes(text)) {
+      const impairment = readImpairment(words.slice(more.length));
+      checkImpairment(impairment);
+      for (const { word, time } of bareTimes(impairment)) {
         terminal.say(
           `taplab: ${word} ${time} is taken as ${time}us, as tc(8) does; write ${time}ms for milliseconds`,
         );
       }
-      const change = { [direction ?? 'impair']: text };
+      const change = { [direction ?? 'impair']: impairment };
       const changed =
         links.length === 1
           ? [await client.changeLink(link, change)]
@@ -63,15 +65,32 @@ Examples:
  */
 function otherLinks(words: readonly string[]): readonly string[] {
   const starts = new Set([...IMPAIRMENT_WORDS.map(({ name }) => name), 'match', 'clear']);
-  const first = words.findIndex((word) => starts.has(word.trim().split(/[\s,]/)[0]!));
+  const first = words.findIndex((word) => isMap(word) || starts.has(word.trim().split(/[\s,]/)[0]!));
   const names = words.slice(0, Math.max(0, first));
   return names.every((name) => /^[\w:/.-]+$/.test(name)) ? names : [];
 }
 
-/** @throws CliError with the exit status of a usage error, when the words make no impairment */
-function checkImpairment(text: string): void {
+type Impairment = string | Readonly<Record<string, unknown>>;
+
+/** The words as one text, or the map that they are in YAML, as in a lab file: `{ delay: 20ms, loss: 1% }`. */
+function readImpairment(words: readonly string[]): Impairment {
+  if (!isMap(words[0]!)) return impairmentText(words);
   try {
-    parseImpairment(text);
+    return parse(words.join(' '));
+  } catch (error) {
+    const [reason] = (error as Error).message.split('\n');
+    throw new CliError(`not a map in YAML, such as { delay: 20ms, loss: 1% }: ${reason}`, EXIT_USAGE);
+  }
+}
+
+function isMap(word: string): boolean {
+  return word.trimStart().startsWith('{');
+}
+
+/** @throws CliError with the exit status of a usage error, when the words make no impairment */
+function checkImpairment(impairment: Impairment): void {
+  try {
+    parseImpairment(impairment);
   } catch (error) {
     if (error instanceof ImpairmentError) throw new CliError(error.message, EXIT_USAGE);
     throw error;
@@ -98,7 +117,9 @@ function idleNotes(changed: readonly ChangedLink[], sides: readonly LinkSide[]):
 const TIMES: Readonly<Record<string, number>> = { delay: 2, jitter: 1, slot: 2 };
 
 /** Times without a unit, which tc(8) and so taplab take as microseconds, while most people mean milliseconds. */
-function bareTimes(text: string): { word: string; time: string }[] {
+function bareTimes(impairment: Impairment): { word: string; time: string }[] {
+  const text =
+    typeof impairment === 'string' ? impairment : Object.entries(impairment).flat().map(String).join(' ');
   const found: { word: string; time: string }[] = [];
   let word = '';
   let left = 0;

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { Command } from 'commander';
 import { ControlClient } from '../../control/client.ts';
+import { NAME_PATTERN } from '../../lab/names.ts';
 import { listLabs } from '../../lab/state.ts';
 import type { Check, Verdict } from '../../verify/verdict.ts';
 import type { DirectionVerdict, Verification } from '../../verify/verify.ts';
@@ -115,7 +116,9 @@ function runningClient(context: Context, lab: string | undefined): ControlClient
   if (lab === undefined) return new ControlClient(context.socketPath);
   if (existsSync(lab)) return undefined;
   const listed = listLabs().find((each) => each.running && each.lab === lab && each.socket !== undefined);
-  return listed && new ControlClient(listed.socket!);
+  if (listed !== undefined) return new ControlClient(listed.socket!);
+  if (NAME_PATTERN.test(lab)) throw new CliError(`no lab ${lab} is up, and there is no file of that name`);
+  return undefined;
 }
 
 function print(terminal: Terminal, { directions, schedulerLagP99Ns }: Verification): void {
