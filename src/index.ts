@@ -54,7 +54,7 @@ export type {
   LabRoute,
 } from './lab/model.ts';
 export { type LabError, LabFileError, parseLab, readLab } from './lab/parse.ts';
-export type { LabInput } from './lab/schema.ts';
+export type { LabInput } from './lab/schema/lab.ts';
 export { StateError } from './lab/state.ts';
 export { elapsedMs, type FrameCapture } from './library/capture.ts';
 export { CommandError, RequirementsError, WaitError } from './library/errors.ts';

@@ -4,7 +4,7 @@
  * writes it.
  */
 import { z } from 'zod';
-import { labSchema } from './schema.ts';
+import { labSchema } from './schema/lab.ts';
 
 /** What a lab file may say, as JSON Schema (draft 2020-12). */
 export function labJsonSchema(): Record<string, unknown> {

@@ -8,7 +8,8 @@ import { parseImpairment } from '../link/impairment.ts';
 import { UNREAD } from '../link/words.ts';
 import type { Problem } from './issues.ts';
 import { splitEndpoint } from './names.ts';
-import type { ImpairmentInput, LabInput } from './schema.ts';
+import type { LabInput } from './schema/lab.ts';
+import type { ImpairmentInput } from './schema/values.ts';
 
 /**
  * What is wrong with the filters of links in a file that the schema has accepted, their changes over time included.

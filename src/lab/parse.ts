@@ -13,16 +13,10 @@ import type { DeviceKind, Lab, LabDescriptor, LabInterface, LabLink, LabNode } f
 import { derivedMac, splitEndpoint } from './names.ts';
 import { queueProblems } from './queues.ts';
 import { filterProblems, referenceProblems } from './references.ts';
-import {
-  DEFAULT_MTU,
-  type ImpairmentInput,
-  type InterfaceInput,
-  type LabInput,
-  type LinkInput,
-  labSchema,
-  type NodeInput,
-  splitRoute,
-} from './schema.ts';
+import { type LabInput, labSchema } from './schema/lab.ts';
+import type { LinkInput } from './schema/links.ts';
+import { DEFAULT_MTU, type InterfaceInput, type NodeInput, splitRoute } from './schema/nodes.ts';
+import type { ImpairmentInput } from './schema/values.ts';
 import { MAX_FILE_BYTES, readSource } from './source.ts';
 import { makeSwitches, portLinks, switchEntries } from './switches.ts';
 import { tableProblems, tableReader } from './tables.ts';

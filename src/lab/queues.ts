@@ -6,7 +6,9 @@ import { parseImpairment } from '../link/impairment.ts';
 import { sharedStateProblem } from '../link/shared-state.ts';
 import { UNREAD } from '../link/words.ts';
 import type { Path, Problem } from './issues.ts';
-import type { ImpairmentInput, InterfaceInput, LabInput } from './schema.ts';
+import type { LabInput } from './schema/lab.ts';
+import type { InterfaceInput } from './schema/nodes.ts';
+import type { ImpairmentInput } from './schema/values.ts';
 import { foundSwitches } from './switch-references.ts';
 
 /**

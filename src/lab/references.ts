@@ -9,7 +9,7 @@ import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../device/link-type.ts';
 import { didYouMean } from '../text/suggest.ts';
 import type { Path, Problem } from './issues.ts';
 import { type Prefix, parsePrefix, splitEndpoint } from './names.ts';
-import { MAX_JOINED_INTERFACES, splitRoute } from './schema.ts';
+import { MAX_JOINED_INTERFACES, splitRoute } from './schema/nodes.ts';
 import { checkSwitches, foundSwitches } from './switch-references.ts';
 import { MIRROR } from './switches.ts';
 

@@ -7,7 +7,8 @@ import { parseTime } from '../link/units.ts';
 import { DEFAULT_VLAN, type PortVlans } from '../switch/settings.ts';
 import type { LabInterface, LabSwitch } from './model.ts';
 import { derivedMac } from './names.ts';
-import type { LabInput, LinkInput, SwitchPortInput } from './schema.ts';
+import type { LabInput } from './schema/lab.ts';
+import type { LinkInput, SwitchPortInput } from './schema/links.ts';
 
 /** The device name of the interface at which everything that passes a switch can be seen. */
 export const MIRROR = 'mirror';

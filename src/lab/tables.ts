@@ -8,7 +8,8 @@ import { ImpairmentError, parseImpairment } from '../link/impairment.ts';
 import { UnitError } from '../link/units.ts';
 import type { ReadText } from '../link/words.ts';
 import type { Problem } from './issues.ts';
-import type { ImpairmentInput, LabInput } from './schema.ts';
+import type { LabInput } from './schema/lab.ts';
+import type { ImpairmentInput } from './schema/values.ts';
 import { switchEntries } from './switches.ts';
 
 const MAX_BYTES = 8_000_000;

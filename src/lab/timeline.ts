@@ -1,7 +1,7 @@
 /**
  * Timelines: changes of links at given times, `{ at: 10s, link: wan, set: delay 200ms }`. In a lab file they are
  * relative to when the lab is up; `taplab play` has them in a file of their own (timeline/file.ts). This is how steps
- * are checked against each other and the links there are, and converted; schema.ts says what one may hold.
+ * are checked against each other and the links there are, and converted; schema/timeline.ts says what one may hold.
  */
 import { parseImpairment } from '../link/impairment.ts';
 import { CLEAR_LINK, type LinkSettings } from '../link/settings.ts';
@@ -10,7 +10,8 @@ import type { ReadText } from '../link/words.ts';
 import { didYouMean } from '../text/suggest.ts';
 import type { Path, Problem } from './issues.ts';
 import type { TimelineStep } from './model.ts';
-import type { ImpairmentInput, TimelineStepInput } from './schema.ts';
+import type { TimelineStepInput } from './schema/timeline.ts';
+import type { ImpairmentInput } from './schema/values.ts';
 
 /** Nanoseconds. The step is such as the schema accepts, as in all functions below. */
 export function stepTimeNs({ at }: TimelineStepInput): number {

@@ -4,7 +4,7 @@ import { threadId } from 'node:worker_threads';
 import { filterProblem } from '../control/filter.ts';
 import type { Lab } from '../lab/model.ts';
 import { asVirtualLab, parseLab, readLab } from '../lab/parse.ts';
-import type { LabInput } from '../lab/schema.ts';
+import type { LabInput } from '../lab/schema/lab.ts';
 
 /** A path, a `file:` URL, the text of a lab file (it has a line break or begins with `{`), or its content as data. */
 export type LabSource = string | URL | LabInput;

@@ -11,7 +11,7 @@ import { readFile } from 'node:fs/promises';
 import type { LinkChangeRequest } from '../control/schemas/requests.ts';
 import { problemsOf } from '../lab/issues.ts';
 import { LabFileError } from '../lab/parse.ts';
-import { type TimelineFileInput, timelineFileSchema } from '../lab/schema.ts';
+import { type TimelineFileInput, timelineFileSchema } from '../lab/schema/timeline.ts';
 import { readSource } from '../lab/source.ts';
 import { stepLinks, stepTimeNs, timelineProblems } from '../lab/timeline.ts';
 import { parseTime } from '../link/units.ts';
