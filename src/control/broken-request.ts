@@ -39,8 +39,15 @@ export function requireHost({ httpVersion, headers }: IncomingMessage): void {
   throw new ProblemError(400, 'An HTTP/1.1 request needs a Host header; any will do here.');
 }
 
-/** Writes a problem document to a connection that no request handler has, and ends it. */
+/**
+ * Writes a problem document to a connection that no request handler has, and ends it. One on which a stream is going
+ * out is only ended: its reader would take the document for a part of the stream.
+ */
 export function answerBare(socket: Duplex, answer: Problem, headers: readonly string[] = []): void {
+  if (isAnswering(socket)) {
+    socket.destroy();
+    return;
+  }
   const body = JSON.stringify(answer);
   const head = [
     `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status]}`,
@@ -50,6 +57,12 @@ export function answerBare(socket: Duplex, answer: Problem, headers: readonly st
     ...headers,
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+}
+
+/** Whether an answer is half out. Node keeps it in a property it does not document, and asks the same before its own. */
+function isAnswering(socket: Duplex): boolean {
+  const answer = (socket as { readonly _httpMessage?: ServerResponse | null })._httpMessage;
+  return answer?.headersSent === true && !answer.writableEnded;
 }
 
 function brokenRequestProblem(code: string | undefined): Problem {

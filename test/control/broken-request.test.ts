@@ -11,12 +11,14 @@ beforeEach(async () => {
 
 afterEach(() => fixture.close());
 
-function answerTo(request: string): Promise<string> {
+/** What comes back until the connection ends; `next` is sent once something has. */
+function answerTo(request: string, next?: string): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = '';
     const socket = connect(fixture.socketPath, () => socket.write(request));
     socket.setEncoding('utf8').on('error', reject);
     socket.on('data', (chunk: string) => {
+      if (text === '' && next !== undefined) socket.write(next);
       text += chunk;
       if (text.endsWith('}')) socket.destroy();
     });
@@ -41,3 +43,15 @@ test.each([
 test('HTTP/1.0 needs no Host', async () => {
   expect(await answerTo('GET /v1/lab HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /);
 });
+
+test.each(['hello\r\n\r\n', 'CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n'])(
+  'nothing is written into a stream: %j behind it ends the connection',
+  async (broken) => {
+    await fixture.send('POST', '/v1/interfaces/client:eth0/descriptors', {});
+    const stream = 'GET /v1/descriptors/1/stream?format=json HTTP/1.1\r\nHost: x\r\n\r\n';
+    const answer = await answerTo(stream, broken);
+    expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    expect(answer.slice(1)).not.toContain('HTTP/1.1');
+    expect((await fixture.send('GET', '/v1/lab')).status).toBe(200);
+  },
+);

@@ -2,7 +2,7 @@
  * Runs the fuzz targets for some seconds, guided by V8's block coverage: inputs that reach code no earlier one did
  * are kept and mutated further.
  *
- *     node test/fuzz/run.mjs [SECONDS] [SEED]
+ *     node test/fuzz/run.mjs [SECONDS] [SEED] [TARGET]
  *
  * Exit status 1 when an input fails; it is then written to a file that `node test/fuzz/run.mjs --replay FILE` runs
  * again, by the target that its name begins with. The same seed gives the same inputs as long as the code is the same.
@@ -14,29 +14,32 @@ import { Session } from 'node:inspector';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import * as capture from './capture.fuzz.mjs';
+import * as control from './control.fuzz.mjs';
 import * as text from './text.fuzz.mjs';
 import * as vm from './vm.fuzz.mjs';
 
 const MAXIMUM_INPUT_BYTES = 1024;
 /** What each is to reach, and its share of the time. */
 const TARGETS = [
-  { name: 'vm', ...vm, covers: /\/dist\/vm\/[^?]*\.js$/, share: 0.6 },
-  { name: 'capture', ...capture, covers: /\/dist\/src\/capture\/[^?]*\.js$/, share: 0.2 },
-  { name: 'text', ...text, covers: /\/dist\/src\/(link|lab)\/[^?]*\.js$/, share: 0.2 },
+  { name: 'vm', ...vm, covers: /\/dist\/vm\/[^?]*\.js$/, share: 0.4 },
+  { name: 'capture', ...capture, covers: /\/dist\/src\/capture\/[^?]*\.js$/, share: 0.15 },
+  { name: 'text', ...text, covers: /\/dist\/src\/(link|lab)\/[^?]*\.js$/, share: 0.15 },
+  { name: 'control', ...control, covers: /\/dist\/src\/(control|bpf|capture)\/[^?]*\.js$/, share: 0.2 },
 ];
 
-function run({ name, fuzz, seeds, covers }, seconds, seed) {
+async function run({ name, fuzz, seeds, covers, words = [], open, close }, seconds, seed) {
   console.log(`fuzzing ${name} for ${seconds.toFixed(0)} s, seed ${seed}`);
   const random = generator(seed);
   const newCoverage = startCoverage(covers);
   const corpus = [];
+  await open?.();
   const end = performance.now() + seconds * 1000;
   const pending = seeds();
   let runs = 0;
   while (performance.now() < end) {
-    const input = pending.pop() ?? mutate(corpus, random);
+    const input = pending.pop() ?? mutate(corpus, random, words);
     try {
-      fuzz(input);
+      await fuzz(input);
     } catch (error) {
       report(name, input, error);
       return false;
@@ -44,6 +47,7 @@ function run({ name, fuzz, seeds, covers }, seconds, seed) {
     runs++;
     if (newCoverage()) corpus.push(input);
   }
+  await close?.();
   console.log(`${runs} inputs, ${corpus.length} of them reached new code, none failed`);
   return true;
 }
@@ -100,10 +104,26 @@ const OPCODES = Buffer.from(
 const INTERESTING = [0, 1, 2, 4, 8, 13, 14, 15, 16, 23, 31, 32, 63, 64, 127, 128, 0xe0, 0xf0, 0xfe, 0xff];
 
 /** A corpus entry with a few random changes. */
-function mutate(corpus, random) {
+function mutate(corpus, random, words) {
   let input = Buffer.from(corpus[random(corpus.length)]);
-  for (let changes = 1 + random(4); changes > 0; changes--) input = change(input, corpus, random);
+  for (let changes = 1 + random(4); changes > 0; changes--) {
+    const isWord = words.length > 0 && random(2) === 0;
+    input = isWord ? putWord(input, words, random) : change(input, corpus, random);
+  }
   return input.subarray(0, MAXIMUM_INPUT_BYTES);
+}
+
+/** Puts a word of the target's language in, or in the place of another. */
+function putWord(input, words, random) {
+  const word = Buffer.from(words[random(words.length)], 'latin1');
+  let at = random(input.length + 1);
+  let end = at;
+  if (random(2) === 0) {
+    const isLetter = (i) => /\w/.test(String.fromCharCode(input[i] ?? 0));
+    while (isLetter(at - 1)) at--;
+    while (isLetter(end)) end++;
+  }
+  return Buffer.concat([input.subarray(0, at), word, input.subarray(end)]);
 }
 
 function change(input, corpus, random) {
@@ -145,12 +165,22 @@ function change(input, corpus, random) {
 
 if (process.argv[2] === '--replay') {
   const file = process.argv[3];
-  const { fuzz } = TARGETS.find(({ name }) => basename(file).startsWith(`${name}-`));
-  fuzz(readFileSync(file));
+  const { fuzz, open, close } = TARGETS.find(({ name }) => basename(file).startsWith(`${name}-`));
+  await open?.();
+  await fuzz(readFileSync(file));
+  await close?.();
   console.log('the input passes');
 } else {
   const seconds = Number(process.argv[2] ?? 60);
   const seed = Number(process.argv[3] ?? Date.now() % 2 ** 31);
-  const passed = TARGETS.map((target) => run(target, seconds * target.share, seed));
-  process.exitCode = passed.every(Boolean) ? 0 : 1;
+  const only = TARGETS.filter(({ name }) => name === process.argv[4]).map((target) => ({
+    ...target,
+    share: 1,
+  }));
+  const passed = [];
+  for (const target of only.length > 0 ? only : TARGETS) {
+    passed.push(await run(target, seconds * target.share, seed));
+  }
+  // A lab of a target that failed may be left.
+  process.exit(passed.every(Boolean) ? 0 : 1);
 }
