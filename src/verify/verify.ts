@@ -177,15 +177,24 @@ function rateNotes(settings: LinkSettings, floods: boolean): string[] {
   return [floods ? 'its rate is too high to be measured so' : 'its rate was not measured'];
 }
 
-/** Directions that are alike, and were sent alike, are run once. */
+/** Directions that are alike, and got their probes alike, are run once. */
 function runsOf(): (direction: RigDirection, passage: Passage) => Promise<readonly Seen[]> {
   const known = new Map<string, Promise<readonly Seen[]>>();
   return ({ settings, kind, mtu }, passage) => {
-    const key = JSON.stringify([settings, kind, mtu, passage.bytes.length, passage.flood]);
+    const { enteredNs, flood } = passage;
+    const entered = [paceOf(enteredNs.slice(0, flood)), paceOf(enteredNs.slice(flood))];
+    const key = JSON.stringify([settings, kind, mtu, entered]);
     const runs = known.get(key) ?? requested(settings, kind, mtu, passage);
     known.set(key, runs);
     return runs;
   };
+}
+
+/** How many entered in how long, to one percent: a queue of the node's own may have held them up. */
+function paceOf(enteredNs: Passage['enteredNs']): [count: number, logarithmOfTime: number] {
+  const times = enteredNs.flatMap((each) => each ?? []);
+  const lengthNs = times.length < 2 ? 1 : Math.max(1, times.at(-1)! - times[0]!);
+  return [times.length, Math.round(100 * Math.log(lengthNs))];
 }
 
 function othersOf(

@@ -174,6 +174,21 @@ describe.skipIf(noRealDevices)('verify', () => {
     expect([ok, status]).toEqual([false, 1]);
   });
 
+  it('expects of a link what came to it, behind a queue of the node that is slower than the link', async () => {
+    const name = uniqueLabName();
+    const lab = await startLab(name, pairYaml(name, '', 'rate 10mbit'));
+    running.push(lab);
+    const bucket = ['qdisc', 'add', 'dev', 'eth0', 'root', 'tbf'];
+    const limits = ['rate', '1mbit', 'burst', '2kb', 'latency', '5s'];
+    await run('tc', ['-n', lab.namespace('a'), ...bucket, ...limits]);
+    const { stdout } = await taplab(['verify', '--seconds', '1', '--json'], lab.socket);
+    const { directions } = JSON.parse(stdout) as { directions: DirectionVerdict[] };
+    const rates = directions.map(({ checks }) => checks.find(({ what }) => what === 'rate')!);
+    expect(rates.map(({ requested }) => Math.round(requested / 1e6))).toEqual([1, 10]);
+    expect(rates[0]!.achieved).toBeLessThan(1.1e6);
+    expect(rates[0]!.verdict).toBe('ok');
+  });
+
   it('finds that a link of a lab file loses frames, while the far device is down, and the other link does not', async () => {
     const name = uniqueLabName().slice(0, 12);
     const file = join(folder, 'down.yaml');
