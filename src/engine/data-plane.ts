@@ -33,6 +33,7 @@ import {
   forgetAddresses,
   numberOf,
   type OnFrame,
+  type OnSuperFrame,
   type Port,
   setCarrier,
   unreadIf,
@@ -93,7 +94,7 @@ export class DataPlane {
     const gone = (port: Port): void => this.#gone(port);
     this.#taps = new Taps(arena, worker, clock, pool);
     this.#transmitter = new Transmitter(arena, pool, this.#taps, gone, ring);
-    this.#receiver = new Receiver(arena, pool, clock, this.#received, gone);
+    this.#receiver = new Receiver(arena, pool, clock, this.#received, this.#passed, gone);
   }
 
   /** Adds an interface, without a device. `readers` are the workers that read it, by queue. */
@@ -292,11 +293,26 @@ export class DataPlane {
 
   /** Counts a frame that came in. */
   readonly #received: OnFrame = (port, slot, length, nowNs, unread) => {
-    const { f64 } = this.#arena;
-    f64[port.counters + RECEIVE_FRAMES]!++;
-    f64[port.counters + RECEIVE_BYTES]! += length;
+    this.#countReceived(port, 1, length);
     this.#carry(port, slot, length, nowNs, unread);
   };
+
+  /** Has a super-frame pass whole where nobody looks at its segments and nothing happens to them. */
+  readonly #passed: OnSuperFrame = (port, area, bytes) => {
+    const { direction } = port;
+    if (!direction?.link.isClear || this.#taps.hasListeners(port.index)) return false;
+    const { segments } = this.pool.superFrames.shape(area);
+    if (!this.#transmitter.deliverWhole(direction.far, area, direction.link)) return false;
+    this.#countReceived(port, segments, bytes);
+    direction.link.countPassed(segments, bytes);
+    return true;
+  };
+
+  #countReceived({ counters }: Port, frames: number, bytes: number): void {
+    const { f64 } = this.#arena;
+    f64[counters + RECEIVE_FRAMES]! += frames;
+    f64[counters + RECEIVE_BYTES]! += bytes;
+  }
 
   /** Shows a frame that came in, and hands it to the link. */
   #carry(port: Port, slot: number, length: number, nowNs: number, unread: DropReason | undefined): void {

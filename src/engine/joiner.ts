@@ -98,44 +98,51 @@ export class Joiner {
    */
   append(port: Port, slot: number, link: LinkDirection): boolean {
     const pool = this.#pool;
+    if (!pool.isSegment(slot)) return this.#appendAlone(port, slot, link);
+    this.#appendRow(port, pool.area[slot]!, pool.segment[slot]!, 1, link);
+    return true;
+  }
+
+  /** Takes over all segments of a super-frame at once; the caller's hold on its area is not needed any more. */
+  appendWhole(port: Port, area: number, link: LinkDirection): void {
+    this.#appendRow(port, area, 0, this.#pool.superFrames.shape(area).segments, link);
+  }
+
+  /** `count` segments of a super-frame, from `first` on. */
+  #appendRow(port: Port, area: number, first: number, count: number, link: LinkDirection): void {
     const run = this.#runOf(port);
-    const isSegment = pool.isSegment(slot);
-    if (isSegment && run.area === pool.area[slot] && run.next === pool.segment[slot] && run.link === link) {
-      const bytes = runBytes(pool.superFrames.shape(run.area), run.next, 1);
-      if (this.#hasRoom(run, bytes)) {
-        run.parts.bytes[run.parts.count - 1]! += bytes;
-        this.#grow(
-          port,
-          run,
-          pool.superFrames.offset(run.area),
-          pool.superFrames.shape(run.area),
-          slot,
-          bytes,
-        );
-        return true;
+    const { superFrames } = this.#pool;
+    const [frame, shape] = [superFrames.offset(area), superFrames.shape(area)];
+    const bytes = runBytes(shape, first, count);
+    if (run.area === area && run.next === first && run.link === link && this.#hasRoom(run, count, bytes)) {
+      run.parts.bytes[run.parts.count - 1]! += bytes;
+    } else {
+      if (!this.#continues(run, link, frame, shape, first, count)) {
+        this.close(port);
+        this.#start(port, run, frame, shape, first, link, false);
       }
+      superFrames.hold(area);
+      this.#addPart(run, frame + payloadOffset(shape, first), bytes, area);
+      run.area = area;
     }
-    const area = isSegment ? pool.area[slot]! : NONE;
-    const index = isSegment ? pool.segment[slot]! : 0;
-    const frame = isSegment ? pool.superFrames.offset(area) : pool.place(slot);
-    const shape = isSegment ? pool.superFrames.shape(area) : this.#candidate;
-    if (!isSegment && !parseSegment(this.#u8, frame, pool.length[slot]!, port.ethernet, shape)) return false;
-    if (!(run.link === link && this.#continues(run, frame, shape, index, slot))) {
+    this.#grow(port, run, frame, shape, first, count);
+  }
+
+  /** A frame that came by itself. */
+  #appendAlone(port: Port, slot: number, link: LinkDirection): boolean {
+    const pool = this.#pool;
+    const [frame, shape] = [pool.place(slot), this.#candidate];
+    if (!parseSegment(this.#u8, frame, pool.length[slot]!, port.ethernet, shape)) return false;
+    const run = this.#runOf(port);
+    if (!(this.#continues(run, link, frame, shape, 0, 1) && this.#isSound(frame, shape, slot))) {
       this.close(port);
-      const isLast = index === shape.segments - 1;
-      if (!isSegment && (!mayGoOn(this.#u8, frame, shape) || endFlags(this.#u8, frame, shape, 0) !== 0))
-        return false;
-      this.#start(port, run, frame, shape, index, link, !isSegment && isLast);
+      if (!mayGoOn(this.#u8, frame, shape) || endFlags(this.#u8, frame, shape, 0) !== 0) return false;
+      this.#start(port, run, frame, shape, 0, link, true);
     }
-    const bytes = runBytes(shape, index, 1);
-    const { parts } = run;
-    parts.offsets[parts.count] = frame + payloadOffset(shape, index);
-    parts.bytes[parts.count] = bytes;
-    run.holders[parts.count++] = isSegment ? area : ~slot;
-    if (isSegment) pool.superFrames.hold(area);
-    else pool.hold(slot);
-    run.area = area;
-    this.#grow(port, run, frame, shape, slot, bytes);
+    pool.hold(slot);
+    this.#addPart(run, frame + shape.headerBytes, shape.payloadBytes, ~slot);
+    run.area = NONE;
+    this.#grow(port, run, frame, shape, 0, 1);
     return true;
   }
 
@@ -191,38 +198,54 @@ export class Joiner {
     this.#open.push(port);
   }
 
-  /** Counts one more segment. A run that cannot grow any more is written. */
-  #grow(port: Port, run: Run, frame: number, shape: SuperFrame, slot: number, bytes: number): void {
-    const index = run.area === NONE ? 0 : this.#pool.segment[slot]!;
-    run.count++;
-    run.bytes += shape.headerBytes + bytes;
+  #addPart({ parts, holders }: Run, offset: number, bytes: number, holder: number): void {
+    parts.offsets[parts.count] = offset;
+    parts.bytes[parts.count] = bytes;
+    holders[parts.count++] = holder;
+  }
+
+  /** Counts the segments that were added. A run that cannot grow any more is written. */
+  #grow(port: Port, run: Run, frame: number, shape: SuperFrame, first: number, count: number): void {
+    const bytes = runBytes(shape, first, count);
+    const last = first + count - 1;
+    run.count += count;
+    run.bytes += count * shape.headerBytes + bytes;
     run.payloadBytes += bytes;
-    run.next = index + 1;
-    if (index < shape.segments - 1) return;
-    run.flags = endFlags(this.#u8, frame, shape, index);
+    run.next = last + 1;
+    if (last < shape.segments - 1) return;
+    run.flags = endFlags(this.#u8, frame, shape, last);
     const { segmentBytes, isTcp } = run.shape;
-    const isFull = run.count === MAX_SEGMENTS || !this.#hasRoom(run, segmentBytes);
-    if (run.flags !== 0 || bytes < segmentBytes || isFull || !isTcp) this.close(port);
+    const isFull = !this.#hasRoom(run, 1, segmentBytes);
+    if (run.flags !== 0 || runBytes(shape, last, 1) < segmentBytes || isFull || !isTcp) this.close(port);
   }
 
-  #hasRoom({ shape, payloadBytes }: Run, bytes: number): boolean {
-    return shape.headerBytes - shape.network + payloadBytes + bytes <= MAX_PACKET_BYTES;
+  #hasRoom(run: Run, count: number, bytes: number): boolean {
+    const { shape } = run;
+    if (run.count + count > MAX_SEGMENTS) return false;
+    return shape.headerBytes - shape.network + run.payloadBytes + bytes <= MAX_PACKET_BYTES;
   }
 
-  /** Whether a segment of another frame than the last goes on where a run ends. */
-  #continues(run: Run, frame: number, shape: SuperFrame, index: number, slot: number): boolean {
-    const { count, parts } = run;
-    if (count === 0 || parts.count === MAX_PARTS || !this.#hasRoom(run, runBytes(shape, index, 1)))
-      return false;
+  /** Whether segments of another frame than the last go on where a run ends. */
+  #continues(
+    run: Run,
+    link: LinkDirection,
+    frame: number,
+    shape: SuperFrame,
+    first: number,
+    count: number,
+  ): boolean {
+    if (run.count === 0 || run.link !== link || run.parts.count === MAX_PARTS) return false;
+    if (!this.#hasRoom(run, count, runBytes(shape, first, count))) return false;
+    if (count > 1 && shape.segmentBytes !== run.shape.segmentBytes) return false;
     // A run that ended within its super-frame goes on with that, or not at all.
     if (run.area !== NONE && run.next < this.#pool.superFrames.shape(run.area).segments) return false;
     const u8 = this.#u8;
     if (!mayGoOn(u8, run.frame, run.shape)) return false;
-    if (!goesOn(u8, run.frame, run.shape, run.first, count, run.payloadBytes, frame, shape, index))
+    if (!goesOn(u8, run.frame, run.shape, run.first, run.count, run.payloadBytes, frame, shape, first))
       return false;
     if (run.isUnverified && !this.#isSound(run.frame, run.shape, ~run.holders[0]!)) return false;
     run.isUnverified = false;
-    return this.#pool.isSegment(slot) || this.#isSound(frame, shape, slot);
+    return true;
   }
 
   /** Of a frame that came by itself. */

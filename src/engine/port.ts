@@ -49,6 +49,12 @@ export type OnFrame = (
   unread: DropReason | undefined,
 ) => void;
 
+/**
+ * A super-frame came in at a port, whose segments have `bytes` on a wire. Returns false, having done nothing, when they
+ * must go one by one; else whoever keeps its area need not any more.
+ */
+export type OnSuperFrame = (port: Port, area: number, bytes: number) => boolean;
+
 /** Of the direction whose frames come in at a port. */
 export function numberOf({ direction }: Port): number {
   return direction === undefined ? NOBODY : direction.number;

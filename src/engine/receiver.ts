@@ -13,7 +13,7 @@ import {
 import { NEEDS_CHECKSUM, VNET_HEADER } from '../offload/virtio-net.ts';
 import type { Clock } from './clock.ts';
 import type { FramePool } from './frame-pool.ts';
-import { numberOf, type OnFrame, type Port, unreadIf } from './port.ts';
+import { numberOf, type OnFrame, type OnSuperFrame, type Port, unreadIf } from './port.ts';
 
 /** Frames, and bytes, taken from one device before the others have their turn. */
 const READ_BATCH = 64;
@@ -24,13 +24,22 @@ export class Receiver {
   readonly #pool: FramePool;
   readonly #clock: Clock;
   readonly #onFrame: OnFrame;
+  readonly #onSuperFrame: OnSuperFrame;
   readonly #onGone: (port: Port) => void;
 
-  constructor(arena: Arena, pool: FramePool, clock: Clock, onFrame: OnFrame, onGone: (port: Port) => void) {
+  constructor(
+    arena: Arena,
+    pool: FramePool,
+    clock: Clock,
+    onFrame: OnFrame,
+    onSuperFrame: OnSuperFrame,
+    onGone: (port: Port) => void,
+  ) {
     this.#arena = arena;
     this.#pool = pool;
     this.#clock = clock;
     this.#onFrame = onFrame;
+    this.#onSuperFrame = onSuperFrame;
     this.#onGone = onGone;
   }
 
@@ -91,12 +100,20 @@ export class Receiver {
   }
 
   /**
-   * Each segment of what has landed goes its own way. They share its bytes, or have their own when no area is left in
-   * which it could stay. Returns their bytes as on a wire.
+   * What has landed passes whole, or each segment goes its own way. They share its bytes, or have their own when no area
+   * is left in which it could stay. Returns their bytes as on a wire.
    */
   #receiveSegments(port: Port, from: number, shape: SuperFrame, nowNs: number): number {
+    const { superFrames } = this.#pool;
+    const bytes = shape.segments * shape.headerBytes + shape.payloadBytes;
+    const area = superFrames.keep(numberOf(port));
+    if (area === -1 || !this.#onSuperFrame(port, area, bytes)) this.#cut(port, from, shape, area, nowNs);
+    if (area !== -1) superFrames.release(area);
+    return bytes;
+  }
+
+  #cut(port: Port, from: number, shape: SuperFrame, area: number, nowNs: number): void {
     const pool = this.#pool;
-    const area = pool.superFrames.keep(numberOf(port));
     for (let segment = 0; segment < shape.segments; segment++) {
       const slot = pool.take(numberOf(port));
       const into = slot === -1 ? pool.scratch : slot;
@@ -105,7 +122,5 @@ export class Receiver {
       const length = shape.headerBytes + runBytes(shape, segment, 1);
       this.#onFrame(port, into, length, nowNs, unreadIf(slot));
     }
-    if (area !== -1) pool.superFrames.release(area);
-    return shape.segments * shape.headerBytes + shape.payloadBytes;
   }
 }

@@ -44,6 +44,11 @@ export class Taps {
     this.#filters[interfaceIndex] = undefined;
   }
 
+  /** Whether anybody listens at an interface. */
+  hasListeners(interfaceIndex: number): boolean {
+    return bpfPeersPresent(this.#arena, interfaceIndex);
+  }
+
   /**
    * Shows a frame to those who listen at an interface.
    * @param nowNs on the worker's clock, where it is known; else the clock is read, if anybody listens

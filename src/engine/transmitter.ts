@@ -6,6 +6,7 @@ import { DIRECTION_OUT } from '../bpf/record.ts';
 import { type Device, GONE, NO_CARRIER } from '../device/device.ts';
 import type { LinkDirection } from '../link/direction.ts';
 import type { DropReason } from '../link/settings.ts';
+import { runBytes } from '../offload/super-frame.ts';
 import type { WriteRing } from '../sys/write-ring.ts';
 import { INTERFACE_UP, TRANSMIT_BYTES, TRANSMIT_FRAMES } from './counters.ts';
 import type { FramePool } from './frame-pool.ts';
@@ -85,6 +86,20 @@ export class Transmitter {
     }
     this.#countTransmitted(port, 1, length);
     return undefined;
+  }
+
+  /**
+   * Sends all segments of a super-frame that leave a clear link. Returns false, having done nothing, when they must go
+   * one by one.
+   */
+  deliverWhole(port: Port, area: number, link: LinkDirection): boolean {
+    const { device } = port;
+    const shape = this.#pool.superFrames.shape(area);
+    if (!device?.offload || this.#arena.f64[port.state + INTERFACE_UP] === 0) return false;
+    if (shape.headerBytes + runBytes(shape, 0, 1) > port.frameBytes || this.#taps.hasListeners(port.index))
+      return false;
+    this.#joiner.appendWhole(port, area, link);
+    return true;
   }
 
   #countTransmitted({ counters }: Port, frames: number, bytes: number): void {

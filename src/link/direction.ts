@@ -87,6 +87,20 @@ export class LinkDirection implements Stage {
     this.#chain.set(settings, nowNs);
   }
 
+  /** Whether every frame is delivered as it comes: there is no rule and no impairment, and nobody to be told. */
+  get isClear(): boolean {
+    return this.#rules.length === 0 && this.#chain.head === this && this.observer === undefined;
+  }
+
+  /** Counts frames that passed a clear link together. */
+  countPassed(frames: number, bytes: number): void {
+    const { counters } = this.#context;
+    counters[OFFERED_FRAMES]! += frames;
+    counters[OFFERED_BYTES]! += bytes;
+    counters[DELIVERED_FRAMES]! += frames;
+    counters[DELIVERED_BYTES]! += bytes;
+  }
+
   /** Takes a frame from the near end. */
   offer(frame: number, nowNs: number): void {
     const { counters, frames } = this.#context;

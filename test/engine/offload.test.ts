@@ -8,7 +8,8 @@ import { Arena } from '../../src/arena/arena.ts';
 import { Heap } from '../../src/arena/heap.ts';
 import { framesSeen } from '../../src/bpf/bpf-if.ts';
 import { DescriptorTable } from '../../src/bpf/descriptor-table.ts';
-import { DIRECTION_IN } from '../../src/bpf/record.ts';
+import { DIRECTION_IN, DIRECTION_OUT } from '../../src/bpf/record.ts';
+import { DELIVERED, OFFERED } from '../../src/decisions/decision.ts';
 import { type Device, GONE, NO_CARRIER, NO_FRAME, type Parts, REFUSED } from '../../src/device/device.ts';
 import { VirtualClock } from '../../src/engine/clock.ts';
 import { INTERFACE_UP, RECEIVE_FRAMES, TRANSMIT_FRAMES } from '../../src/engine/counters.ts';
@@ -33,6 +34,9 @@ import { buildSuperFrame, type Made } from '../helpers/super-frame.ts';
 
 const OUT = 80_000;
 const TCP: Made = { ipv6: false, tcp: true, vlan: false, options: 3, payload: new Uint8Array(0), size: 1448 };
+
+/** Offsets in a frame with an IPv4 header. */
+const [IDENTIFICATION, SEQUENCE, ACKNOWLEDGEMENT, FLAGS, WINDOW] = [18, 38, 42, 47, 48];
 
 /** Frames of any length with their virtio_net_hdr, to be read and as written. */
 class FakeDevice implements Device {
@@ -132,6 +136,54 @@ it('passes a super-frame on as it came, where the link treats all its segments a
     expect(far.written).toEqual([frame]);
     expect(counters[DELIVERED_FRAMES]).toBe(Math.ceil(40_000 / 1448));
   }
+});
+
+it.each([
+  [0, DIRECTION_IN],
+  [1, DIRECTION_OUT],
+])('shows the segments of a super-frame that passes whole one by one at interface %s', async (index, direction) => {
+  const { arena, near, far, run } = setUp();
+  const table = new DescriptorTable(arena, new Heap(arena.heap, arena.capacity.heapBytes));
+  const attachment = { name: 'eth0', index, generation: 0, linkType: 1, mtu: 1500 };
+  await table.attach({ ...attachment, write: async () => {} }, attachOptions);
+  const frame = superFrame(40_000);
+  near.waiting.push(frame);
+  run();
+  expect(framesSeen(arena, index, direction)).toBe(28);
+  expect(far.written).toEqual([frame]);
+});
+
+it('records what becomes of each segment of a super-frame that passes whole', () => {
+  const { plane, near, far, run } = setUp();
+  const events: number[] = [];
+  plane.record({ put: (_time, _direction, event) => events.push(event) });
+  const frame = superFrame(40_000);
+  near.waiting.push(frame);
+  run();
+  expect(events.filter((event) => event === OFFERED)).toHaveLength(28);
+  expect(events.filter((event) => event === DELIVERED)).toHaveLength(28);
+  expect(far.written).toEqual([frame]);
+});
+
+it('drops segments that are too long for the far interface', () => {
+  const { near, far, run, drops } = setUp();
+  near.waiting.push(superFrame(6000, { size: 1500 }));
+  run();
+  expect([drops('mtu'), far.written.length]).toEqual([4, 0]);
+});
+
+it('joins no more segments than it takes itself', () => {
+  const { near, far, run } = setUp();
+  const frames = [0, 1500].map((first) => {
+    const frame = Buffer.from(superFrame(1500 * 20, { size: 20 }));
+    frame.writeUInt16BE(0x1000 + first, VNET_HEADER + IDENTIFICATION);
+    frame.writeUInt32BE(first * 20, VNET_HEADER + SEQUENCE);
+    frame.writeUInt8(0x10, VNET_HEADER + FLAGS);
+    return frame;
+  });
+  near.waiting.push(...frames);
+  run();
+  expect(far.written.map((each) => onWire(each).length)).toEqual([1500, 1500]);
 });
 
 it('serializes each segment by itself', () => {
@@ -238,7 +290,6 @@ it('joins what one connection sent in several super-frames and frames, and never
   );
 });
 
-const [SEQUENCE, ACKNOWLEDGEMENT, FLAGS, WINDOW] = [38, 42, 47, 48];
 it.each<[string, number, (frame: Buffer) => void, boolean?]>([
   ['nothing', 1, () => {}],
   ['a gap in its sequence', 2, (frame) => frame.writeUInt32BE(frame.readUInt32BE(SEQUENCE) + 1, SEQUENCE)],
@@ -251,7 +302,7 @@ it.each<[string, number, (frame: Buffer) => void, boolean?]>([
   ['an echo of congestion', 2, (frame) => frame.writeUInt8(0x50, FLAGS)],
   ['a congestion mark', 2, (frame) => frame.writeUInt8(3, 15)],
   ['another time to live', 2, (frame) => frame.writeUInt8(9, 22)],
-  ['a gap in its identification', 2, (frame) => frame.writeUInt16BE(7, 18)],
+  ['a gap in its identification', 2, (frame) => frame.writeUInt16BE(7, IDENTIFICATION)],
   ['another source', 2, (frame) => frame.writeUInt8(9, 6)],
   ['another port', 2, (frame) => frame.writeUInt16BE(9, 34)],
   ['a wrong checksum', 2, (frame) => frame.writeUInt8(frame[100]! ^ 1, 100), true],
