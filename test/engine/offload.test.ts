@@ -141,17 +141,20 @@ it('passes a super-frame on as it came, where the link treats all its segments a
 it.each([
   [0, DIRECTION_IN],
   [1, DIRECTION_OUT],
-])('shows the segments of a super-frame that passes whole one by one at interface %s', async (index, direction) => {
-  const { arena, near, far, run } = setUp();
-  const table = new DescriptorTable(arena, new Heap(arena.heap, arena.capacity.heapBytes));
-  const attachment = { name: 'eth0', index, generation: 0, linkType: 1, mtu: 1500 };
-  await table.attach({ ...attachment, write: async () => {} }, attachOptions);
-  const frame = superFrame(40_000);
-  near.waiting.push(frame);
-  run();
-  expect(framesSeen(arena, index, direction)).toBe(28);
-  expect(far.written).toEqual([frame]);
-});
+])(
+  'shows the segments of a super-frame that passes whole one by one at interface %s',
+  async (index, direction) => {
+    const { arena, near, far, run } = setUp();
+    const table = new DescriptorTable(arena, new Heap(arena.heap, arena.capacity.heapBytes));
+    const attachment = { name: 'eth0', index, generation: 0, linkType: 1, mtu: 1500 };
+    await table.attach({ ...attachment, write: async () => {} }, attachOptions);
+    const frame = superFrame(40_000);
+    near.waiting.push(frame);
+    run();
+    expect(framesSeen(arena, index, direction)).toBe(28);
+    expect(far.written).toEqual([frame]);
+  },
+);
 
 it('records what becomes of each segment of a super-frame that passes whole', () => {
   const { plane, near, far, run } = setUp();
