@@ -56,8 +56,11 @@ export const MAC_TABLE_BYTES = 131_072;
 export const DECISION_BYTES = 40;
 const DECISION_RING_HEAD = 64;
 
+/** A shared `WebAssembly.Memory`. Named without the global, which not every consumer's types have. */
+type SharedMemory = { readonly buffer: SharedArrayBuffer };
+
 /** What a thread needs to find its way in an arena that another thread made; goes through structured clone. */
-export type ArenaHandle = { readonly memory: WebAssembly.Memory; readonly capacity: Capacity };
+export type ArenaHandle = { readonly memory: SharedMemory; readonly capacity: Capacity };
 
 /** The largest frame the kernel passes on whole is 64 KiB and its link header; its virtio_net_hdr comes in addition. */
 export const SUPER_FRAME_BYTES: number = 65_536 + 256;
@@ -79,7 +82,7 @@ export const CONTROL_THREAD = 1;
 export const FIRST_WORKER = 2;
 
 export class Arena {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: SharedMemory;
   readonly capacity: Capacity;
   readonly u8: Uint8Array;
   readonly i32: Int32Array;
@@ -101,7 +104,7 @@ export class Arena {
   readonly decisions: number;
   readonly heap: number;
 
-  private constructor(capacity: Capacity, memory?: WebAssembly.Memory) {
+  private constructor(capacity: Capacity, memory?: SharedMemory) {
     let at = 0;
     const section = (bytes: number): number => {
       const start = at;

@@ -5,7 +5,7 @@
  * hands it to the workers (fuser.ts). Until a worker has the one for the list's current version it interprets every
  * filter: attaching never waits for a compiler, and what is delivered is the same either way.
  */
-import type { FusedMatcher } from '../../vm/index.ts';
+import type { FusedMatcher, ModuleLike } from '../../vm/index.ts';
 
 export type CompiledFilters = {
   /** The IF_VERSION this was made for. */
@@ -21,6 +21,6 @@ export type CompiledFilters = {
 export type CompiledModule = {
   readonly interfaceIndex: number;
   readonly version: number;
-  readonly module: WebAssembly.Module;
+  readonly module: ModuleLike;
   readonly descriptors: Int32Array;
 };

@@ -136,6 +136,7 @@ describe('usage errors have status 2, say what was wrong, and go to stderr', () 
     [['attach', 'client:eth0', '--link-type', 'TOKENRING'], /Expected a link type such as EN10MB/],
     [['descriptor', 'set', '1'], /nothing to change: give an option/],
     [['descriptor', 'set', '1', '--keep'], /--keep goes with --filter/],
+    [['descriptor', 'read', '1', '--wait', '61s'], /Expected at most 60s/],
     [['descriptor', 'write', '1'], /either a file with frames or --hex/],
     [['descriptor', 'write', '1', '--hex', '0'], /pairs of hexadecimal digits/],
     [['dump'], /missing required argument 'node:interface', or --all/],

@@ -1,7 +1,8 @@
 /** `taplab descriptor read`: what a descriptor that is attached has captured, shown or written, as read(2) gives it. */
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CAPTURE_FORMATS, type CaptureFormat } from '../../capture/formats.ts';
 import { type ControlClient, ControlError } from '../../control/client.ts';
+import { MAX_READ_WAIT_MS } from '../../control/schemas/requests.ts';
 import { milliseconds } from '../arguments.ts';
 import type { Context } from '../context.ts';
 import { onDescriptor } from '../descriptor-settings.ts';
@@ -18,7 +19,7 @@ type ReadOptions = { readonly wait: number; readonly write?: string; readonly fo
 
 export function descriptorReadCommand(context: Context): Command {
   return onDescriptor('read', 'show or write what a descriptor has captured, and take it out of its buffers')
-    .option('--wait <time>', 'how long to wait for a first frame, such as 5s', milliseconds, 0)
+    .option('--wait <time>', 'how long to wait for a first frame, such as 5s', readWait, 0)
     .option('-w, --write <file>', 'write to a file, - for stdout')
     .addOption(
       new Option('--format <format>', 'pcapng (default with -w), bpf records, or JSON lines').choices(
@@ -40,6 +41,14 @@ export function descriptorReadCommand(context: Context): Command {
       }
       terminal.say(`${plural(counter.frames, 'frame')} read`);
     });
+}
+
+function readWait(text: string): number {
+  const ms = milliseconds(text);
+  if (ms <= MAX_READ_WAIT_MS) return ms;
+  throw new InvalidArgumentError(
+    `Expected at most ${MAX_READ_WAIT_MS / 1000}s; \`taplab dump\` waits for ever.`,
+  );
 }
 
 /** What is in both buffers; empty when nothing was captured in the time given. */

@@ -17,7 +17,7 @@ import { DirectionNameSchema as direction, TimestampSchema as timestamp } from '
 const MAX_EXPRESSION_CHARACTERS = 16_384;
 const MAX_TIMEOUT_MS = 3_600_000;
 /** Shorter than what clients and proxies usually wait for an answer. */
-const MAX_READ_WAIT_MS = 60_000;
+export const MAX_READ_WAIT_MS = 60_000;
 const U32 = 0xffff_ffff;
 
 const instruction = z.strictObject({
