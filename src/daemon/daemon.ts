@@ -13,6 +13,7 @@ import { serveMetrics } from '../metrics/http.ts';
 import { createMetrics } from '../metrics/metrics.ts';
 import { Joins } from './joins.ts';
 import { LabRun, type Progress } from './lab-run.ts';
+import { ReloadError } from './reload.ts';
 import { ResumeFile } from './resume.ts';
 import { ServiceManager } from './service-manager.ts';
 
@@ -111,6 +112,13 @@ async function labOf({ labFile, workers }: DaemonOptions): Promise<Lab> {
   return workers === undefined ? lab : { ...lab, workers };
 }
 
+/** What is said of a lab file that cannot be read any more; other errors are left as they are. */
+function unreadable(labFile: string, error: unknown): unknown {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (syscall === undefined) return error;
+  return new ReloadError(`lab file ${labFile} cannot be read (${code}); nothing is changed`, error);
+}
+
 /** Not said of links that are to change: what is wanted may come yet. */
 function idleSettings({ links, timeline = [] }: Lab): string[] {
   const changing = new Set(timeline.flatMap((step) => step.links));
@@ -142,7 +150,9 @@ async function serve(
     const turn = reloading.then(async () => {
       manager.reloading();
       try {
-        const after = await labOf(options);
+        const after = await labOf(options).catch((error: unknown) => {
+          throw unreadable(options.labFile, error);
+        });
         // There may be nodes that join only now, also when not all could be done.
         const changes = await run
           .apply(after, (name) => joins.release(name))

@@ -105,7 +105,8 @@ class Replay {
   async #openOutputs(): Promise<void> {
     const { lab, out, record, inputs } = this.#options;
     await mkdir(out, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
-      throw new ReplayError(`cannot make the folder ${out}: ${error.code}`, { cause: error });
+      const why = error.code === 'EEXIST' ? 'there is a file of that name' : error.code;
+      throw new ReplayError(`cannot make the folder ${out}: ${why}`, { cause: error });
     });
     const create = async (path: string): Promise<OutputFile> => {
       const status = await stat(path, { bigint: true }).catch(() => undefined);

@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { planReload, ReloadError } from '../../src/daemon/reload.ts';
 import { carryOut, describePlan, type ReloadActions } from '../../src/daemon/reload-steps.ts';
@@ -177,6 +179,10 @@ describe.skipIf(isMissing('namespaces', 'tun', 'ping'))('a running lab', { timeo
       emulator.child.kill('SIGHUP');
       await eventually(() => emulator.text.includes('lab file not reloaded'));
       expect((await taplab(['reload', '--socket', joined.socket])).stderr).toMatch(/lab\.yaml:2/);
+      rmSync(join(joined.directory, 'lab.yaml'));
+      expect((await taplab(['reload', '--socket', joined.socket])).stderr).toMatch(
+        /lab\.yaml cannot be read \(ENOENT\); nothing is changed/,
+      );
       joined.write(PAIR.replace('"b:eth0"]', '"b:eth0"], impair: delay 30ms').replace('0.1/24', '0.9/24'));
       emulator.child.kill('SIGHUP');
       await eventually(() => emulator.text.includes('lab file reloaded'));
