@@ -25,6 +25,8 @@ export type InterfaceStatus = {
   readonly addresses: readonly string[];
   /** False once the device is gone or has failed. */
   readonly up: boolean;
+  /** The process that its node has joined from; null when it has not, or from where processes have no number here. */
+  readonly process: number | null;
   /** What the node sent and taplab read. */
   readonly receive: Counters;
   /** What taplab wrote to the node. */

@@ -19,16 +19,19 @@ export type OpenPort = {
   readonly linkType: number;
   /** Whether it was opened with IFF_VNET_HDR; it was not unless said. */
   readonly offload?: boolean;
+  /** The process that made it and handed it over, if that has a number here. */
+  readonly process?: number;
 };
 
 /** Where an interface has its device from; none when it has none. */
 export type Origin = 'lab' | 'connected';
 
+type Device = { readonly origin: Origin; readonly offload: boolean; readonly process: number | undefined };
+
 export class DeviceTable {
   readonly #arena: Arena;
   readonly #crew: Crew;
-  readonly #devices: Map<RegisteredInterface, { readonly origin: Origin; readonly offload: boolean }> =
-    new Map();
+  readonly #devices: Map<RegisteredInterface, Device> = new Map();
 
   constructor(arena: Arena, crew: Crew) {
     this.#arena = arena;
@@ -48,6 +51,11 @@ export class DeviceTable {
     return this.#devices.get(entry)?.offload === true;
   }
 
+  /** The process that handed it over. */
+  processOf(entry: RegisteredInterface): number | undefined {
+    return this.#devices.get(entry)?.process;
+  }
+
   isUp({ index }: RegisteredInterface): boolean {
     return this.#arena.f64[this.#arena.interfaceCounters(index) + INTERFACE_UP] !== 0;
   }
@@ -61,8 +69,8 @@ export class DeviceTable {
    * of them may find at once that it is gone.
    */
   give(entry: RegisteredInterface, port: OpenPort, origin: Origin): Command {
-    const { fd, moreQueues = [], offload = false } = port;
-    this.#devices.set(entry, { origin, offload });
+    const { fd, moreQueues = [], offload = false, process } = port;
+    this.#devices.set(entry, { origin, offload, process });
     this.setUp(entry, 1);
     const fds = [fd, ...moreQueues];
     return { do: 'device', index: entry.index, fds, offload, shared: origin === 'connected' };

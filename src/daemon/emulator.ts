@@ -306,6 +306,7 @@ export class Emulator implements EmulatorControl {
       mac: definition.mac,
       addresses: definition.addresses,
       up: this.#topology.isUp(entry),
+      process: this.#topology.processOf(entry) ?? null,
       ...readInterfaceCounters(this.#arena, index),
       descriptors: this.#descriptors.on(index).size,
       filterEngine: this.#fuser.isCompiled(index) ? 'wasm' : 'interpreter',

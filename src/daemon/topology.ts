@@ -295,6 +295,11 @@ export class Topology {
     return this.#devices.hasOffload(entry);
   }
 
+  /** The process that handed its device over; undefined when it was not, or has no number here. */
+  processOf(entry: RegisteredInterface): number | undefined {
+    return this.#devices.processOf(entry);
+  }
+
   isUp(entry: RegisteredInterface): boolean {
     return this.#devices.isUp(entry) && !this.registry.isGone(entry);
   }

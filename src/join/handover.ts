@@ -24,7 +24,12 @@ export type JoinedLab = {
   /** Frames are read from and written to `fd` from now on, until disconnect() has returned. */
   connect(
     interfaceName: string,
-    port: { readonly fd: number; readonly linkType: number; readonly offload: boolean },
+    port: {
+      readonly fd: number;
+      readonly linkType: number;
+      readonly offload: boolean;
+      readonly process?: number;
+    },
   ): Promise<void>;
   /** The interface stays, and is down. */
   disconnect(interfaceName: string): Promise<void>;
@@ -181,7 +186,12 @@ export class Handover {
         // Plugged in, until a worker says that the link is down: the node had it out while nobody read it.
         setCarrier(fd, true);
         const linkType = labInterface.kind === 'tun' ? LINKTYPE_RAW : LINKTYPE_ETHERNET;
-        await emulator.connect(labInterface.name, { fd, linkType, offload });
+        await emulator.connect(labInterface.name, {
+          fd,
+          linkType,
+          offload,
+          ...(pid !== 0 && { process: pid }),
+        });
         connected.push(labInterface.name);
       }
     } catch (error) {

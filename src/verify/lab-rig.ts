@@ -6,7 +6,7 @@ import { LabRun } from '../daemon/lab-run.ts';
 import { removeDeadLabs } from '../lab/claim.ts';
 import type { Lab, LabInterface, LabNode } from '../lab/model.ts';
 import { namespaceName } from '../lab/names.ts';
-import { throughNodes } from './through-nodes.ts';
+import { namedNamespace, throughNodes } from './through-nodes.ts';
 import { throughSockets } from './through-sockets.ts';
 import type { Rig, RigDirection } from './verify.ts';
 
@@ -60,7 +60,7 @@ export async function onDevices<T>(lab: Lab, use: (rig: Rig) => Promise<T>, sign
           (interfaceName) => {
             const { node, device, kind } = interfaces.get(interfaceName)!;
             return {
-              namespace: namespaceName(name, node),
+              namespace: namedNamespace(namespaceName(name, node)),
               device,
               kind: kind === 'tun' ? 'raw' : 'ethernet',
             };

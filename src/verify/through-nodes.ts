@@ -12,14 +12,18 @@ import { PROBE_FILTERS, type ProbeKind, probeNumber, probePath } from './probe.t
 import { sendAll } from './send.ts';
 import type { Achieved, InFlight, Subject } from './subject.ts';
 
-const NETNS_DIRECTORY = '/run/netns';
 const PROTOCOLS: Readonly<Record<ProbeKind, number>> = { ethernet: 0x88b5, raw: 0x0800 };
 const LINK_TYPES = { ethernet: 'EN10MB', raw: 'RAW' } as const;
 /** The kernel takes times a little after it was asked to. */
 const STAMPS_MS = 50;
 
-/** Where an interface is on the node's side. */
+/** Where an interface is on the node's side; the namespace is a path, as for setns(2). */
 export type NodeEnd = { readonly namespace: string; readonly device: string; readonly kind: ProbeKind };
+
+/** The path of a namespace that ip-netns(8) knows. */
+export function namedNamespace(name: string): string {
+  return `/run/netns/${name}`;
+}
 
 /** Throws SystemError, or what the signal was aborted with. */
 export async function throughNodes(
@@ -70,8 +74,12 @@ export async function throughNodes(
 }
 
 function openEnd({ namespace, device, kind }: NodeEnd, baseSeconds: number): PacketSocket {
-  const path = `${NETNS_DIRECTORY}/${namespace}`;
-  const fd = check(open(path, O_CLOEXEC), 'open', path, "only root may enter the nodes' namespaces");
+  const fd = check(
+    open(namespace, O_CLOEXEC),
+    'open',
+    namespace,
+    "only root may enter the nodes' namespaces",
+  );
   try {
     const { instructions } = compileFilter(PROBE_FILTERS[kind], { linkType: LINK_TYPES[kind] });
     return inNamespace(

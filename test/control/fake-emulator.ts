@@ -333,6 +333,7 @@ export class FakeEmulator implements EmulatorControl {
         mac,
         addresses,
         up: true,
+        process: null,
         receive: { frames: 0, bytes: 0 },
         transmit: { frames: 0, bytes: 0 },
         descriptors: 0,

@@ -1,5 +1,6 @@
 import { chownSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { DirectionVerdict } from '../../src/verify/verify.ts';
 import { cli, eventually, taplab } from '../helpers/real.ts';
 import { isMissing } from '../helpers/requirements.ts';
 import { ended, JoinedLab, PAIR } from './helper.ts';
@@ -44,6 +45,28 @@ describe.skipIf(isMissing('namespaces', 'tun', 'ping'))('nodes that join', { tim
     emulator.child.kill('SIGTERM');
     expect(await ended(emulator.child)).toBe(0);
     expect(emulator.text).not.toContain('"level":50');
+  });
+
+  test('are measured by verify, where they are; without one of them it says why not', async () => {
+    lab = new JoinedLab(PAIR);
+    await lab.up();
+    lab.join('a');
+    await eventually(() => lab.isUp('a:eth0'));
+    const verify = ['verify', '--socket', lab.socket, '--seconds', '1', '--no-flood'];
+    const alone = await taplab(verify);
+    expect(alone.stdout).toMatch(/forward: .*\(b:eth0 is down\)$/m);
+    expect(alone.stdout).toMatch(/ forward +- +- +- +- +not measurable$/m);
+    expect(alone.status).toBe(2);
+    const b = lab.join('b');
+    await eventually(() => lab.isUp('b:eth0'));
+    expect(await lab.client.interface('b:eth0')).toMatchObject({ process: b.child.pid });
+    const { stdout } = await taplab([...verify, '--json']);
+    const { directions } = JSON.parse(stdout) as { directions: DirectionVerdict[] };
+    for (const { probes, checks } of directions) {
+      expect(probes).toBeGreaterThan(150);
+      expect(checks.find(({ what }) => what === 'loss')).toMatchObject({ achieved: 0, verdict: 'ok' });
+    }
+    expect(directions).toHaveLength(2);
   });
 
   test('a node that is killed is seen as link down, and is back at once when it is started again', async () => {

@@ -125,7 +125,11 @@ function print(terminal: Terminal, { directions, schedulerLagP99Ns }: Verificati
   for (const { link, direction, impairment, note } of directions) {
     terminal.print(`${link} ${direction}: ${impairment}${note === undefined ? '' : ` (${note})`}`);
   }
-  const rows = directions.flatMap((direction) => direction.checks.map((check) => row(direction, check)));
+  const rows = directions.flatMap((direction) =>
+    direction.checks.length === 0
+      ? [emptyRow(direction)]
+      : direction.checks.map((check) => row(direction, check)),
+  );
   if (rows.length > 0) {
     const columns = [
       ...texts('LINK', 'DIRECTION', 'WHAT'),
@@ -146,6 +150,11 @@ const CELLS: Readonly<Record<Verdict, Cell>> = {
   'not measurable': { text: 'not measurable', color: 'yellow' },
   varies: 'varies',
 };
+
+/** Of a direction that was not measured; why is what its note says. */
+function emptyRow({ link, direction, verdict }: DirectionVerdict): Cell[] {
+  return [link, direction, '-', '-', '-', '-', CELLS[verdict]];
+}
 
 function row({ link, direction }: DirectionVerdict, check: Check): Cell[] {
   const { what, requested, achieved, tolerance, verdict } = check;

@@ -44,6 +44,11 @@ export const InterfaceSchema: z.ZodType<InterfaceStatus> = z
     mac: z.string().describe('Hardware address of the node.'),
     addresses: z.array(z.string()).describe('Addresses with prefix length.'),
     up: z.boolean().describe('False once the device is gone or has failed.'),
+    process: z
+      .number()
+      .int()
+      .nullable()
+      .describe('Of a node that has joined: from which process, if that has a number where taplab runs.'),
     receive: counters('What the node sent and taplab read.'),
     transmit: counters('What taplab wrote to the node.'),
     descriptors: count('Number of BPF descriptors attached.'),
