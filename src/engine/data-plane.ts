@@ -317,19 +317,17 @@ export class DataPlane {
   /** Shows a frame that came in, and hands it to the link. */
   #carry(port: Port, slot: number, length: number, nowNs: number, unread: DropReason | undefined): void {
     const { pool } = this;
-    // A frame that fills a whole slot was longer: slots have room to spare (daemon/layout.ts).
-    const stored = Math.min(length, pool.slotBytes);
-    pool.length[slot] = stored;
+    pool.length[slot] = length;
     this.#taps.show(port.index, slot, DIRECTION_IN, nowNs);
     const { direction } = port;
     if (unread !== undefined) {
-      direction?.link.dropUnread(slot, stored, unread);
+      direction?.link.dropUnread(slot, length, unread);
       // It stood in the scratch slot, and nothing of it may hold for what stands there next.
       pool.partial[slot] = 0;
     } else if (!direction) {
       pool.release(slot);
     } else if (length >= pool.slotBytes) {
-      direction.link.dropUnread(slot, stored, 'mtu');
+      direction.link.dropUnread(slot, length, 'mtu');
       pool.release(slot);
     } else {
       direction.link.offer(slot, nowNs);

@@ -89,13 +89,14 @@ export class Receiver {
     }
     const slot = isSuper ? -1 : pool.take(numberOf(port));
     const into = slot === -1 ? pool.scratch : slot;
+    // A frame that fills a whole slot was longer: slots have room to spare (daemon/layout.ts). Nothing counts it as longer.
     const stored = Math.min(length, pool.slotBytes);
     u8.copyWithin(pool.place(into) - VNET_HEADER, header, from + stored);
     // Of a frame that is not all there the checksum cannot be known; neither will it go anywhere.
     const isPartial = (u8[header]! & NEEDS_CHECKSUM) !== 0 && stored === length;
     pool.partial[into] = isPartial ? 1 : 0;
     const unread = isSound ? 'mtu' : isSuper ? 'device' : unreadIf(slot);
-    this.#onFrame(port, into, length, nowNs, unread);
+    this.#onFrame(port, into, stored, nowNs, unread);
     return length;
   }
 

@@ -8,7 +8,8 @@ import { get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { InterfaceStatus, LinkStatus } from '../../src/daemon/contract.ts';
+import type { InterfaceStatus } from '../../src/daemon/contract.ts';
+import { balancedBooks } from '../helpers/books.ts';
 import {
   eventually,
   noRealDevices,
@@ -111,23 +112,6 @@ async function capture(running: RunningLab, name: string): Promise<void> {
   response.on('error', () => {}).resume();
 }
 
-/** What link and interfaces have counted, at a moment between two frames: a node's kernel may send one at any time. */
-async function whenIdle(
-  running: RunningLab,
-): Promise<{ forward: LinkStatus['forward']; interfaces: InterfaceStatus[] }> {
-  type Interfaces = { interfaces: InterfaceStatus[] };
-  for (let tries = 0; ; tries++) {
-    const before = await running.request<Interfaces>('GET', '/v1/interfaces');
-    const { forward } = await running.request<LinkStatus>('GET', '/v1/links/ab');
-    const after = await running.request<Interfaces>('GET', '/v1/interfaces');
-    const counted = ({ interfaces }: Interfaces): string =>
-      JSON.stringify(interfaces.map(({ receive, transmit }) => [receive, transmit]));
-    const isIdle = forward.inFlight === 0 && counted(before) === counted(after);
-    if (isIdle || tries === 100) return { forward, interfaces: after.interfaces };
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
 describe.skipIf(noRealDevices !== undefined)('a TCP transfer with offload', { timeout: PATIENCE_MS }, () => {
   test.each<[string, string, Options, string]>(
     ['', ', captured at both ends'].flatMap((captures) =>
@@ -143,12 +127,7 @@ describe.skipIf(noRealDevices !== undefined)('a TCP transfer with offload', { ti
     const [received, sent] = await transfer(running, address);
     expect(received).toBe(sent);
     expect(JSON.parse(received)).toMatchObject({ length: BYTES });
-    // The books balance: what a sent is what the link was offered, and b was given what it delivered.
-    const { forward, interfaces } = await whenIdle(running);
-    const dropped = Object.values(forward.drops).reduce((sum, each) => sum + each, 0);
-    expect(forward.offered).toEqual(interfaces.find(({ name }) => name === 'a:eth0')!.receive);
-    expect(forward.offered.frames).toBe(forward.delivered.frames + dropped);
-    expect(forward.delivered).toEqual(interfaces.find(({ name }) => name === 'b:eth0')!.transmit);
+    const { forward } = await balancedBooks(running, 'ab');
     expect(forward.offered.frames).toBeGreaterThan(BYTES / 1500);
   });
 
