@@ -26,6 +26,8 @@ const [MALFORMED, FLOWS, TRANSFER] = ['malformed.mjs', 'flows.mjs', 'transfer.mj
   fileURLToPath(new URL(name, import.meta.url)),
 ) as [string, string, string];
 const FRAMES = 3_000;
+/** ARP, IPv6 and the like: no more in so short a time. */
+const FRAMES_OF_KERNELS = 50;
 const OFF = ', offload: false';
 
 type Captured = { readonly accepted: number; readonly dropped: number };
@@ -75,13 +77,13 @@ async function receiving(
   node: string,
   args: [string, ...string[]],
   meanwhile: () => Promise<unknown>,
-): Promise<unknown> {
+): Promise<Record<string, number | string>> {
   const receiver = spawnIn(node, ...args);
   try {
     await once(receiver.stdout!, 'data');
     const report = output(receiver);
     await meanwhile();
-    return JSON.parse((await report).split('\n')[0]!);
+    return JSON.parse((await report).split('\n')[0]!) as Record<string, number | string>;
   } finally {
     receiver.kill('SIGKILL');
   }
@@ -122,14 +124,16 @@ describe.skipIf(noRealDevices !== undefined)('a flood of malformed frames', { ti
       flood = await output(running.spawnIn('a', MALFORMED, 'eth0', `${FRAMES}`, '7'));
       expect(await exit(sender)).toBe(0);
     });
-    expect(flows).toEqual({ received: 2000, twice: 0, late: 0 });
-
     const { forward } = await balancedBooks(running, 'ab');
     // A node's kernel itself refuses some, and others, which it was to cut, become many.
     expect(JSON.parse(flood).sent).toBeGreaterThan(FRAMES / 4);
     expect(forward.offered.frames).toBeGreaterThan(FRAMES / 4);
     expect(forward.drops.mtu).toBeGreaterThan(0);
-    await balancedBooks(running, 'cd');
+    // On a busy machine c's kernel may drop some before they are read. What was read has arrived, in order and once.
+    const other = (await balancedBooks(running, 'cd')).forward;
+    expect(flows).toMatchObject({ twice: 0, late: 0 });
+    expect(other.delivered).toEqual(other.offered);
+    expect(flows.received).toBeGreaterThan(other.delivered.frames - FRAMES_OF_KERNELS);
     const counted = await closeCaptures(running);
 
     // As before.
