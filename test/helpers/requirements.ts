@@ -26,6 +26,11 @@ const PROBES = {
   pgrep: (): string | undefined => spawnSync('pgrep', ['-V']).error?.message,
   tcpdump: (): string | undefined => spawnSync('tcpdump', ['--version']).error?.message,
   gcc: (): string | undefined => spawnSync('gcc', ['--version']).error?.message,
+  /** Giving a process real-time priority (sched(7)). */
+  priority: (): string | undefined => {
+    const { error, stderr } = spawnSync('chrt', ['--rr', '10', 'true'], { encoding: 'utf8' });
+    return error?.message ?? (stderr.trim() || undefined);
+  },
   /** Opening /dev/net/tun. */
   tun: (): string | undefined => {
     try {

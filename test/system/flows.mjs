@@ -16,9 +16,8 @@ const [role, ...args] = process.argv.slice(2);
 if (role === 'send') send(args[0], ...args.slice(1).map(Number));
 else receive(...args.map(Number));
 
-function send(address, flows, count, perSecond, bytes = 64) {
-  // While a node's kernel does not know its neighbour yet, what it holds back can be overtaken in it by what follows.
-  execFileSync('ping', ['-c', '1', '-W', '5', address]);
+async function send(address, flows, count, perSecond, bytes = 64) {
+  await knowing(address);
   const sockets = Array.from({ length: flows }, () => createSocket('udp4'));
   let last = performance.now();
   let allowed = 0;
@@ -39,6 +38,21 @@ function send(address, flows, count, perSecond, bytes = 64) {
     }
     if (sent === flows * count) clearInterval(timer);
   }, 1);
+}
+
+/**
+ * Waits until this node's kernel knows its neighbour. Until then what it holds back can be overtaken in it by what follows.
+ */
+async function knowing(address) {
+  const socket = createSocket('udp4');
+  // To the port discard (RFC 863), where nobody listens.
+  socket.send('', 9, address);
+  const neighbour = () => execFileSync('ip', ['neigh', 'show', 'to', address], { encoding: 'utf8' });
+  for (let tries = 0; !/ lladdr /.test(neighbour()); tries++) {
+    if (tries === 100) throw new Error(`no neighbour has ${address}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  socket.close();
 }
 
 function receive(flows, count) {

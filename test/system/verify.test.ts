@@ -20,6 +20,7 @@ import {
   taplab,
   uniqueLabName,
 } from '../helpers/real.ts';
+import { isMissing } from '../helpers/requirements.ts';
 import { exit } from '../helpers/traffic.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taplab-verify-'));
@@ -87,6 +88,8 @@ async function namespacesBeginning(name: string): Promise<string[]> {
   return stdout.split('\n').filter((each) => each.startsWith(`taplab-${name}-v`));
 }
 
+const noPriority = isMissing('priority');
+
 describe.skipIf(noRealDevices)('verify', () => {
   it('measures a lab file on TAP and TUN devices of its own, and leaves nothing', async () => {
     const name = uniqueLabName().slice(0, 12);
@@ -140,39 +143,42 @@ describe.skipIf(noRealDevices)('verify', () => {
     expect(descriptors).toEqual([]);
   });
 
-  it('finds that frames of a lab that is up come late, while its emulator is stopped time and again', async () => {
-    const name = uniqueLabName();
-    const lab = await startLab(name, pairYaml(name, '', 'delay 5ms'));
-    running.push(lab);
-    const { status, stdout } = await undisturbed(async () => {
-      const before = await framesSent(lab.namespace('a'));
-      const verifying = verifyWithPriority(['--seconds', '1', '--no-flood', '--json'], lab.socket);
-      await eventually(async () => (await framesSent(lab.namespace('a'))) > before + 20, 20_000);
-      for (let stops = 0; stops < 4; stops++) {
-        lab.daemon.kill('SIGSTOP');
-        await sleep(50);
-        lab.daemon.kill('SIGCONT');
-        await sleep(50);
-      }
-      return verifying;
-    });
-    const { ok, directions } = JSON.parse(stdout) as { ok: boolean; directions: DirectionVerdict[] };
-    expect(directions.map(({ verdict }) => verdict)).toEqual(['failed', 'failed']);
-    for (const { checks, note } of directions) {
-      const verdicts = Object.fromEntries(checks.map(({ what, verdict }) => [what, verdict]));
-      expect(verdicts).toMatchObject({
-        'delay p99': 'failed',
-        jitter: 'failed',
-        loss: 'ok',
-        duplication: 'ok',
+  it.skipIf(noPriority)(
+    'finds that frames of a lab that is up come late, while its emulator is stopped time and again',
+    async () => {
+      const name = uniqueLabName();
+      const lab = await startLab(name, pairYaml(name, '', 'delay 5ms'));
+      running.push(lab);
+      const { status, stdout } = await undisturbed(async () => {
+        const before = await framesSent(lab.namespace('a'));
+        const verifying = verifyWithPriority(['--seconds', '1', '--no-flood', '--json'], lab.socket);
+        await eventually(async () => (await framesSent(lab.namespace('a'))) > before + 20, 20_000);
+        for (let stops = 0; stops < 4; stops++) {
+          lab.daemon.kill('SIGSTOP');
+          await sleep(50);
+          lab.daemon.kill('SIGCONT');
+          await sleep(50);
+        }
+        return verifying;
       });
-      const late = checks.find(({ what }) => what === 'delay p99')!;
-      expect(late.requested).toBe(5e6);
-      expect(late.achieved).toBeGreaterThan(20e6);
-      expect(note).toBeUndefined();
-    }
-    expect([ok, status]).toEqual([false, 1]);
-  });
+      const { ok, directions } = JSON.parse(stdout) as { ok: boolean; directions: DirectionVerdict[] };
+      expect(directions.map(({ verdict }) => verdict)).toEqual(['failed', 'failed']);
+      for (const { checks, note } of directions) {
+        const verdicts = Object.fromEntries(checks.map(({ what, verdict }) => [what, verdict]));
+        expect(verdicts).toMatchObject({
+          'delay p99': 'failed',
+          jitter: 'failed',
+          loss: 'ok',
+          duplication: 'ok',
+        });
+        const late = checks.find(({ what }) => what === 'delay p99')!;
+        expect(late.requested).toBe(5e6);
+        expect(late.achieved).toBeGreaterThan(20e6);
+        expect(note).toBeUndefined();
+      }
+      expect([ok, status]).toEqual([false, 1]);
+    },
+  );
 
   it('expects of a link what came to it, behind a queue of the node that is slower than the link', async () => {
     const name = uniqueLabName();
@@ -189,12 +195,14 @@ describe.skipIf(noRealDevices)('verify', () => {
     expect(rates[0]!.verdict).toBe('ok');
   });
 
-  it('finds that a link of a lab file loses frames, while the far device is down, and the other link does not', async () => {
-    const name = uniqueLabName().slice(0, 12);
-    const file = join(folder, 'down.yaml');
-    writeFileSync(
-      file,
-      `name: ${name}
+  it.skipIf(noPriority)(
+    'finds that a link of a lab file loses frames, while the far device is down, and the other link does not',
+    async () => {
+      const name = uniqueLabName().slice(0, 12);
+      const file = join(folder, 'down.yaml');
+      writeFileSync(
+        file,
+        `name: ${name}
 nodes:
   a: { interfaces: { eth0: {}, eth1: {} } }
   b: { interfaces: { eth0: {}, eth1: {} } }
@@ -202,24 +210,25 @@ links:
   - { name: hurt, endpoints: ["a:eth0", "b:eth0"], impair: delay 5ms }
   - { name: well, endpoints: ["a:eth1", "b:eth1"], impair: delay 5ms }
 `,
-    );
-    const { status, stdout } = await undisturbed(async () => {
-      const verifying = verifyWithPriority(['--seconds', '2', file]);
-      await eventually(async () => (await namespacesBeginning(name)).length === 2, 20_000);
-      const [a, b] = (await namespacesBeginning(name)).sort() as [string, string];
-      await eventually(async () => (await framesSent(a)) > 20, 20_000);
-      await run('ip', ['-n', b, 'link', 'set', 'eth0', 'down']);
-      await sleep(300);
-      await run('ip', ['-n', b, 'link', 'set', 'eth0', 'up']);
-      return verifying;
-    });
-    // LINK DIRECTION WHAT REQUESTED ACHIEVED TOLERANCE VERDICT
-    expect(stdout).toMatch(/^hurt +forward +loss +0\.00 % +[1-9]\d*\.\d+ % +± 0\.\d+ % +FAILED$/m);
-    expect(stdout).toMatch(/^hurt +reverse +loss .* ok$/m);
-    expect(stdout).toMatch(/^well +forward +loss +0\.00 % +0\.00 % .* ok$/m);
-    expect(stdout).toMatch(/^well +reverse +loss +0\.00 % +0\.00 % .* ok$/m);
-    expect(status).toBe(1);
-  });
+      );
+      const { status, stdout } = await undisturbed(async () => {
+        const verifying = verifyWithPriority(['--seconds', '2', file]);
+        await eventually(async () => (await namespacesBeginning(name)).length === 2, 20_000);
+        const [a, b] = (await namespacesBeginning(name)).sort() as [string, string];
+        await eventually(async () => (await framesSent(a)) > 20, 20_000);
+        await run('ip', ['-n', b, 'link', 'set', 'eth0', 'down']);
+        await sleep(300);
+        await run('ip', ['-n', b, 'link', 'set', 'eth0', 'up']);
+        return verifying;
+      });
+      // LINK DIRECTION WHAT REQUESTED ACHIEVED TOLERANCE VERDICT
+      expect(stdout).toMatch(/^hurt +forward +loss +0\.00 % +[1-9]\d*\.\d+ % +± 0\.\d+ % +FAILED$/m);
+      expect(stdout).toMatch(/^hurt +reverse +loss .* ok$/m);
+      expect(stdout).toMatch(/^well +forward +loss +0\.00 % +0\.00 % .* ok$/m);
+      expect(stdout).toMatch(/^well +reverse +loss +0\.00 % +0\.00 % .* ok$/m);
+      expect(status).toBe(1);
+    },
+  );
 
   it('does not judge a direction that is changed meanwhile', async () => {
     const name = uniqueLabName();
