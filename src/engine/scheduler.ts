@@ -4,19 +4,24 @@
  *
  * Frames that a stage delays alike stand in a line, and only the first of a line is in the heap: so what a frame costs
  * does not depend on how many are in flight. One whose deadline is before that of the last in line goes to the heap by
- * itself. Either way all come out in one order, by deadline and arrival.
+ * itself. When much waits in the heap, what is due later waits in a wheel (deadline-wheel.ts), from where it comes into
+ * the heap in time. Either way all come out in one order, by deadline and arrival.
  */
 import type { Precision } from '../link/precision.ts';
 import type { StageTimers, TimedStage, TimerGroup, Timers } from '../link/stage.ts';
 import { DeadlineHeap } from './deadline-heap.ts';
+import { DeadlineWheel } from './deadline-wheel.ts';
 
 const NONE = -1;
 /** Stands in the heap for the first frame of a line. */
 const LINE = -1;
+/** As long as the heap has no more than that, it costs less alone. */
+const FEW = 64;
 
 export class Scheduler {
   /** Nanoseconds; what waits there is a frame for a waiter, or a line. */
-  readonly #heap: DeadlineHeap = new DeadlineHeap(64);
+  readonly #heap: DeadlineHeap = new DeadlineHeap(FEW);
+  readonly #wheel: DeadlineWheel = new DeadlineWheel();
   /** By number; those that have nothing in the heap have none. */
   readonly #waiters: (Waiter | undefined)[] = [];
   readonly #freeNumbers: number[] = [];
@@ -32,7 +37,7 @@ export class Scheduler {
 
   /** The earliest deadline, Infinity when there is none. */
   get nextDeadlineNs(): number {
-    return this.#heap.deadlineNs;
+    return Math.min(this.#heap.deadlineNs, this.#wheel.deadlineNs);
   }
 
   /** Whether any timer that is set belongs to a group with high precision. */
@@ -53,6 +58,7 @@ export class Scheduler {
 
   /** Cancels all timers of an owner. */
   cancel(owner: number): void {
+    this.#wheel.empty(this.#heap);
     this.#heap.filter((number) => this.#waiters[number]!.group.owner !== owner);
     for (const waiter of this.#waiters) {
       if (waiter?.group.owner !== owner) continue;
@@ -64,8 +70,10 @@ export class Scheduler {
 
   /** Carries out everything that is due at `nowNs`, in order. */
   run(nowNs: number): void {
-    const heap = this.#heap;
-    while (heap.deadlineNs <= nowNs) {
+    const [heap, wheel] = [this.#heap, this.#wheel];
+    for (;;) {
+      if (wheel.size > 0) wheel.turn(heap, nowNs);
+      if (heap.deadlineNs > nowNs) return;
       const { deadlineNs } = heap;
       const waiter = this.#waiters[heap.waiter]!;
       let { frame } = heap;
@@ -73,7 +81,10 @@ export class Scheduler {
         frame = waiter.shift();
         if (waiter.first !== NONE) {
           const { keys } = this.#places;
-          heap.replace(keys[2 * waiter.first]!, keys[2 * waiter.first + 1]!, LINE, waiter.number);
+          const at = 2 * waiter.first;
+          if (heap.size < FEW || !wheel.take(keys[at]!, keys[at + 1]!, LINE, waiter.number, deadlineNs))
+            heap.replace(keys[at]!, keys[at + 1]!, LINE, waiter.number);
+          else heap.pop();
         } else this.#pop(waiter);
       } else this.#pop(waiter);
       waiter.stage.due(frame, deadlineNs);
@@ -92,7 +103,9 @@ export class Scheduler {
       this.#waiters[waiter.number] = waiter;
     }
     if (waiter.group.isPrecise) this.#precise++;
-    this.#heap.push(deadlineNs, order, frame, waiter.number);
+    const heap = this.#heap;
+    if (heap.size < FEW || !this.#wheel.take(deadlineNs, order, frame, waiter.number, heap.deadlineNs))
+      heap.push(deadlineNs, order, frame, waiter.number);
   }
 
   #pop(waiter: Waiter): void {

@@ -1,11 +1,16 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Scheduler } from '../../src/engine/scheduler.ts';
+import { createRandom } from '../../src/link/random.ts';
 import type { StageTimers } from '../../src/link/stage.ts';
 
 const FRAMES = 300;
 const STAGES = 4;
 const OWNERS = 2;
+/** So many wait in the heap before anything waits in the wheel. */
+const HEAP_ALONE = 64;
+const MANY = 4 * HEAP_ALONE;
+const LATE_NS = 1e12;
 
 type Seen = readonly [deadlineNs: number, stage: number, frame: number];
 
@@ -54,50 +59,105 @@ class Model {
   }
 }
 
-const wait = fc.record({
-  step: fc.constantFrom('at' as const, 'inLine' as const, 'inLine' as const),
-  delayNs: fc.nat({ max: 15 }),
-  stage: fc.nat({ max: STAGES - 1 }),
-});
-const steps = fc.array(
-  fc.oneof(
-    { arbitrary: wait, weight: 12 },
-    { arbitrary: fc.record({ step: fc.constant('run' as const), ns: fc.nat({ max: 8 }) }), weight: 3 },
-    {
-      arbitrary: fc.record({ step: fc.constant('cancel' as const), owner: fc.nat({ max: OWNERS - 1 }) }),
-      weight: 1,
-    },
-  ),
-  { maxLength: FRAMES },
+type Step =
+  | { readonly step: 'at' | 'inLine'; readonly delayNs: number; readonly stage: number }
+  | { readonly step: 'run'; readonly ns: number }
+  | { readonly step: 'cancel'; readonly owner: number };
+
+/** Delays of up to 15 units and two nanoseconds; time passes in units. */
+function stepsOf(unitNs: number): fc.Arbitrary<Step[]> {
+  const wait = fc.record({
+    step: fc.constantFrom('at' as const, 'at' as const, 'inLine' as const),
+    delayNs: fc.tuple(fc.nat({ max: 15 }), fc.nat({ max: 2 })).map(([units, ns]) => units * unitNs + ns),
+    stage: fc.nat({ max: STAGES - 1 }),
+  });
+  const run = fc.record({
+    step: fc.constant('run' as const),
+    ns: fc.nat({ max: 4 }).map((units) => units * unitNs),
+  });
+  const cancel = fc.record({ step: fc.constant('cancel' as const), owner: fc.nat({ max: OWNERS - 1 }) });
+  return fc.array(
+    fc.oneof(
+      { arbitrary: wait, weight: 60 },
+      { arbitrary: run, weight: 15 },
+      { arbitrary: cancel, weight: 1 },
+    ),
+    { maxLength: FRAMES },
+  );
+}
+
+it.each([
+  ['a few', 0, 1],
+  ['about as many as the heap has alone', HEAP_ALONE - 10, 40_000],
+  ['within a tick of the wheel', MANY, 100],
+  ['within some ticks', MANY, 20_000],
+  ['as far as the wheel reaches', MANY, 20e6],
+  ['farther than it reaches', MANY, 100e6],
+] as const)(
+  'carries out deadlines in order, equal ones in the order they came, in line or not, whatever is cancelled: %s',
+  (_, others, unitNs) => {
+    fc.assert(
+      fc.property(stepsOf(unitNs), (all) => {
+        const { scheduler, seen, timers } = setUp();
+        const model = new Model();
+        const expected: Seen[] = [];
+        let nowNs = 0;
+        for (let frame = FRAMES; frame < FRAMES + others; frame++) {
+          timers[frame % STAGES]!.at(LATE_NS, frame);
+          model.at(LATE_NS, frame % STAGES, frame);
+        }
+        for (const [frame, each] of all.entries()) {
+          if (each.step === 'run') {
+            nowNs += each.ns;
+            scheduler.run(nowNs);
+            expected.push(...model.run(nowNs));
+          } else if (each.step === 'cancel') {
+            scheduler.cancel(each.owner);
+            model.cancel(each.owner);
+          } else {
+            timers[each.stage]![each.step](nowNs + each.delayNs, frame);
+            model.at(nowNs + each.delayNs, each.stage, frame);
+          }
+          expect(seen.length).toBe(expected.length);
+          expect(scheduler.nextDeadlineNs).toBe(model.waiting[0]?.[0] ?? Number.POSITIVE_INFINITY);
+        }
+        scheduler.run(Number.MAX_VALUE);
+        expect(seen).toEqual([...expected, ...model.run(Number.MAX_VALUE)]);
+      }),
+      { numRuns: 100 },
+    );
+  },
 );
 
-it('carries out deadlines in order, equal ones in the order they came, in line or not, whatever is cancelled', () => {
-  fc.assert(
-    fc.property(steps, (all) => {
-      const { scheduler, seen, timers } = setUp();
-      const model = new Model();
-      const expected: Seen[] = [];
-      let nowNs = 0;
-      for (const [frame, each] of all.entries()) {
-        if (each.step === 'run') {
-          nowNs += each.ns;
-          scheduler.run(nowNs);
-          expected.push(...model.run(nowNs));
-        } else if (each.step === 'cancel') {
-          scheduler.cancel(each.owner);
-          model.cancel(each.owner);
-        } else {
-          timers[each.stage]![each.step](nowNs + each.delayNs, frame);
-          model.at(nowNs + each.delayNs, each.stage, frame);
-        }
-        expect(seen).toEqual(expected);
-        expect(scheduler.nextDeadlineNs).toBe(model.waiting[0]?.[0] ?? Number.POSITIVE_INFINITY);
-      }
-      scheduler.run(Number.MAX_VALUE);
-      expect(seen).toEqual([...expected, ...model.run(Number.MAX_VALUE)]);
-    }),
-    { numRuns: 300 },
-  );
+it('keeps the order of 20,000 that are set anew when they are due, from nanoseconds to seconds ahead', () => {
+  const FRAMES_AT_ONCE = 20_000;
+  const rig = setUp(0);
+  const random = createRandom(1, 'scheduler');
+  const wait = (nowNs: number, frame: number): void =>
+    rig.timers[frame % STAGES]!.at(nowNs + Math.floor(10 ** (10 * random())), frame);
+  rig.onDue = (deadlineNs, _stage, frame) => {
+    if (rig.seen.length < 2 * FRAMES_AT_ONCE) wait(deadlineNs, frame);
+  };
+  for (let frame = 0; frame < FRAMES_AT_ONCE; frame++) wait(0, frame);
+  for (let nowNs = 0; nowNs < Number.POSITIVE_INFINITY; nowNs = rig.scheduler.nextDeadlineNs)
+    rig.scheduler.run(nowNs);
+  const deadlines = rig.seen.map(([deadlineNs]) => deadlineNs);
+  expect(deadlines.length).toBe(3 * FRAMES_AT_ONCE - 1);
+  expect(deadlines).toEqual(deadlines.toSorted((a, b) => a - b));
+});
+
+it('keeps the order of equal deadlines when the first of them waits in the wheel and the second in the heap', () => {
+  const { scheduler, seen, timers } = setUp();
+  for (let frame = 0; frame < HEAP_ALONE; frame++) timers[0]!.at(10, frame);
+  const [inWheel, inHeap] = [HEAP_ALONE, HEAP_ALONE + 1];
+  timers[0]!.at(1e6, inWheel);
+  scheduler.run(10);
+  timers[1]!.at(1e6, inHeap);
+  scheduler.run(1e6);
+  expect(seen.slice(HEAP_ALONE)).toEqual([
+    [1e6, 0, inWheel],
+    [1e6, 1, inHeap],
+  ]);
 });
 
 it.each(['at', 'inLine'] as const)('a stage may set timers when one is due: %s', (method) => {
