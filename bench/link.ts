@@ -17,6 +17,8 @@ export type LinkTiming = {
   readonly links: number;
   readonly framesInFlight: number;
   readonly nsPerFrame: number;
+  /** Without timers, the frames leaving in random order: what it costs that the memory of each is far from the last's. */
+  readonly isFloor?: true;
   /** Of nsPerFrame to that of the other build, the median over the rounds. */
   readonly timesBeside?: number;
 };
@@ -65,9 +67,10 @@ const IMPAIRMENTS = [
   'loss 1% rate 10gbit delay 1ms',
   EVERYTHING,
 ];
+const JITTER = (us: number): string => `delay ${us}us ${us / 5}us`;
 const DELAYS: readonly ((us: number) => string)[] = [
   (us) => `delay ${us}us`,
-  (us) => `delay ${us}us ${us / 5}us`,
+  JITTER,
   (us) => `loss 1% rate 10gbit delay ${us}us`,
 ];
 const LINKS = [1, 1000];
@@ -79,7 +82,7 @@ const WARM_UP = 6;
 /** Besides those in flight by the delay: what its jitter, a queue, a slot or a copy holds. */
 const SPARE_SLOTS = 32_768;
 
-type Contender = Pick<LinkTiming, 'impairment' | 'links' | 'framesInFlight'>;
+type Contender = Pick<LinkTiming, 'impairment' | 'links' | 'framesInFlight' | 'isFloor'>;
 type LinkThread = BenchWorker<LinkJob, number, number>;
 
 export async function benchLink({ rounds, beside, onProgress }: LinkBenchOptions): Promise<LinkBenchResults> {
@@ -101,7 +104,8 @@ export async function benchLink({ rounds, beside, onProgress }: LinkBenchOptions
         framesInFlight,
       })),
     );
-    scale.push(...(await measure(contenders, roots, rounds)));
+    const floors = delay === JITTER ? contenders.map((each) => ({ ...each, isFloor: true as const })) : [];
+    scale.push(...(await measure([...contenders, ...floors], roots, rounds)));
   }
   return { ...machine, impairments, scale };
 }
@@ -112,7 +116,7 @@ async function measure(
   roots: readonly string[],
   rounds: number,
 ): Promise<LinkTiming[]> {
-  const threads = contenders.flatMap(({ impairment, links, framesInFlight }) =>
+  const threads = contenders.flatMap(({ impairment, links, framesInFlight, isFloor }) =>
     roots.map(
       (root): LinkThread =>
         new BenchWorker('../link/link-worker', {
@@ -120,6 +124,7 @@ async function measure(
           impairment,
           links,
           slots: framesInFlight + SPARE_SLOTS,
+          ...(isFloor && { unordered: framesInFlight }),
         }),
     ),
   );
@@ -150,10 +155,13 @@ One link, 1,000 frames in flight where there is a delay of 1 ms:
 
 ${table(['impairment'], impairments, ({ impairment }) => [`\`${impairment}\``])}
 
-By frames in flight, over all links together; aim: a frame costs no more when there are more:
+By frames in flight, over all links together; aim: timers cost a frame no more when there are more. Where jitter has
+frames overtake each other, what a frame costs grows whatever the timers do: it leaves when its memory, and that of its
+link, is no longer in the cache. How much that alone is, the rows "in random order" show: the same link without timers,
+where of the frames that wait one drawn at random leaves whenever one comes.
 
 ${table(['impairment', 'links', 'frames in flight'], scale, (each) => [
-  `\`${each.impairment}\``,
+  `\`${each.impairment}\`${each.isFloor ? ', in random order' : ''}`,
   each.links.toLocaleString('en'),
   each.framesInFlight.toLocaleString('en'),
 ])}

@@ -5,6 +5,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { threadCpuNs } from '../bpf/cpu-time.ts';
+import { RandomOrder } from './random-order.ts';
 
 export type LinkJob = {
   /** The folder src/ of a build. */
@@ -14,13 +15,15 @@ export type LinkJob = {
   readonly links: number;
   /** Room for so many frames in flight. */
   readonly slots: number;
+  /** Without timers: so many frames wait, and leave in random order. */
+  readonly unordered?: number;
 };
 
 const FRAME_BYTES = 1000;
 const GAP_NS = 1000;
 const ETHERNET = 1;
 
-const { root, impairment, links, slots } = workerData as LinkJob;
+const { root, impairment, links, slots, unordered } = workerData as LinkJob;
 const load = async <Module>(file: string): Promise<Module> => (await import(`${root}/${file}`)) as Module;
 const { Arena } = await load<typeof import('../../src/arena/arena.ts')>('arena/arena.js');
 const { FramePool } = await load<typeof import('../../src/engine/frame-pool.ts')>('engine/frame-pool.js');
@@ -42,6 +45,7 @@ const arena = Arena.create({
 });
 const pool = new FramePool(arena, 0);
 const scheduler = new Scheduler(slots);
+const order = unordered === undefined ? undefined : new RandomOrder(unordered);
 const settings = { ...CLEAR_LINK, ...parseImpairment(impairment) };
 const directions = Array.from(
   { length: links },
@@ -49,7 +53,7 @@ const directions = Array.from(
     new LinkDirection(
       {
         frames: pool,
-        timers: scheduler.of(number),
+        timers: order ?? scheduler.of(number),
         counters: arena.directionCounters(number),
         linkType: ETHERNET,
         random: (stage) => createRandom(number, stage),
