@@ -1,6 +1,6 @@
 /**
  * Entries of the heap that are not due soon: a timing wheel (Varghese and Lauck, 1987), with a slot for each tick as far
- * as it reaches, half a second. What is due within a tick stands in its slot in any order, and is put in order by the
+ * as it reaches, two seconds. What is due within a tick stands in its slot in any order, and is put in order by the
  * heap, to which a whole slot goes once its first entry is the earliest of all. So what an entry costs depends on how many
  * are due within a tick, not on how many there are.
  *
@@ -10,7 +10,7 @@
  */
 import type { DeadlineHeap } from './deadline-heap.ts';
 
-const TICK_NS = 32_768;
+const TICK_NS = 131_072;
 const SLOTS = 16_384;
 /** Entries of a chunk. */
 const CHUNK_LOG2 = 4;
@@ -20,9 +20,9 @@ const ENTRY = 3;
 const NONE = -1;
 
 export class DeadlineWheel {
-  size = 0;
+  #size = 0;
   /** The earliest deadline, Infinity when there is none. */
-  deadlineNs: number = Number.POSITIVE_INFINITY;
+  #deadlineNs: number = Number.POSITIVE_INFINITY;
   /** Where it begins: no entry is due before this tick. */
   #tick = 0;
   /** By slot: how many entries, and the chunk that is being filled; from there `links` leads to those before. */
@@ -38,15 +38,15 @@ export class DeadlineWheel {
   #free: number = NONE;
 
   /**
-   * Takes an entry. Returns false when it is due before the wheel begins, or after it ends.
-   * @param earliestNs nothing else is due before that
+   * Takes an entry. Returns false when it is due before the wheel begins, or after it ends, or next of all.
+   * @param earliestNs when the first of the heap is due; all that the wheel has is due later
    */
   take(deadlineNs: number, order: number, frame: number, waiter: number, earliestNs: number): boolean {
     const tick = Math.floor(deadlineNs / TICK_NS);
-    if (tick < this.#tick) return false;
+    if (tick < this.#tick || !(deadlineNs > earliestNs)) return false;
     if (!(tick - this.#tick < SLOTS)) {
       // It may begin later now than when it was emptied last.
-      this.#tick = Math.max(this.#tick, Math.floor(Math.min(earliestNs, this.deadlineNs) / TICK_NS));
+      this.#tick = Math.max(this.#tick, Math.floor(earliestNs / TICK_NS));
       if (!(tick - this.#tick < SLOTS)) return false;
     }
     const slot = tick & (SLOTS - 1);
@@ -58,26 +58,26 @@ export class DeadlineWheel {
     this.#entries[at + 1] = order;
     this.#words[2 * at + 4] = frame;
     this.#words[2 * at + 5] = waiter;
-    this.size++;
-    if (deadlineNs < this.deadlineNs) this.deadlineNs = deadlineNs;
+    this.#size++;
+    if (deadlineNs < this.#deadlineNs) this.#deadlineNs = deadlineNs;
     return true;
   }
 
-  /** Has the heap begin with whatever is due next, as far as that is due at `nowNs`. */
-  turn(heap: DeadlineHeap, nowNs: number): void {
-    while (this.deadlineNs <= nowNs && this.deadlineNs <= heap.deadlineNs) this.#empty(heap);
+  /** Has the heap begin with whatever is due next; all that is due at that moment is in the heap then. */
+  turn(heap: DeadlineHeap): void {
+    while (this.#size > 0 && this.#deadlineNs <= heap.deadlineNs) this.#empty(heap);
   }
 
   /** Moves everything. */
   empty(heap: DeadlineHeap): void {
-    while (this.size > 0) this.#empty(heap);
+    while (this.#size > 0) this.#empty(heap);
     // With nothing in it it may begin anywhere.
     this.#tick = 0;
   }
 
   /** Moves the slot that is due first. */
   #empty(heap: DeadlineHeap): void {
-    const tick = Math.floor(this.deadlineNs / TICK_NS);
+    const tick = Math.floor(this.#deadlineNs / TICK_NS);
     const slot = tick & (SLOTS - 1);
     const [entries, words] = [this.#entries, this.#words];
     let chunk = this.#chunks[slot]!;
@@ -92,11 +92,11 @@ export class DeadlineWheel {
       this.#free = chunk;
       chunk = before;
     }
-    this.size -= this.#counts[slot]!;
+    this.#size -= this.#counts[slot]!;
     this.#counts[slot] = 0;
     this.#occupied[slot >>> 5]! &= ~(1 << (slot & 31));
     this.#tick = tick + 1;
-    this.deadlineNs = this.size === 0 ? Number.POSITIVE_INFINITY : this.#earliestOf(this.#firstOccupied());
+    this.#deadlineNs = this.#size === 0 ? Number.POSITIVE_INFINITY : this.#earliestOf(this.#firstOccupied());
   }
 
   #earliestOf(slot: number): number {

@@ -88,11 +88,11 @@ function stepsOf(unitNs: number): fc.Arbitrary<Step[]> {
 
 it.each([
   ['a few', 0, 1],
-  ['about as many as the heap has alone', HEAP_ALONE - 10, 40_000],
+  ['about as many as the heap has alone', HEAP_ALONE - 10, 150_000],
   ['within a tick of the wheel', MANY, 100],
-  ['within some ticks', MANY, 20_000],
-  ['as far as the wheel reaches', MANY, 20e6],
-  ['farther than it reaches', MANY, 100e6],
+  ['within some ticks', MANY, 100_000],
+  ['as far as the wheel reaches', MANY, 100e6],
+  ['farther than it reaches', MANY, 500e6],
 ] as const)(
   'carries out deadlines in order, equal ones in the order they came, in line or not, whatever is cancelled: %s',
   (_, others, unitNs) => {
@@ -148,7 +148,8 @@ it('keeps the order of 20,000 that are set anew when they are due, from nanoseco
 
 it('keeps the order of equal deadlines when the first of them waits in the wheel and the second in the heap', () => {
   const { scheduler, seen, timers } = setUp();
-  for (let frame = 0; frame < HEAP_ALONE; frame++) timers[0]!.at(10, frame);
+  // One that is due before both keeps the wheel from turning.
+  for (let frame = 0; frame < HEAP_ALONE; frame++) timers[0]!.at(frame === 0 ? 20 : 10, frame);
   const [inWheel, inHeap] = [HEAP_ALONE, HEAP_ALONE + 1];
   timers[0]!.at(1e6, inWheel);
   scheduler.run(10);
@@ -158,6 +159,29 @@ it('keeps the order of equal deadlines when the first of them waits in the wheel
     [1e6, 0, inWheel],
     [1e6, 1, inHeap],
   ]);
+});
+
+it('does not mistake what is due soon for what is due when the wheel has turned once', () => {
+  const [TICK_NS, SLOTS] = [131_072, 16_384];
+  const { scheduler, seen, timers } = setUp();
+  const frames = (from: number): number[] => Array.from({ length: HEAP_ALONE }, (_, i) => from + i);
+  const at = (tick: number, ...each: number[]): void => {
+    for (const frame of each) timers[0]!.at(tick * TICK_NS, frame);
+  };
+  const [inHeap, inWheel] = [frames(0), frames(HEAP_ALONE)];
+  const [first, second, soon, afterThat, late] = frames(2 * HEAP_ALONE);
+  at(14, afterThat!);
+  at(9, ...inHeap);
+  at(10, ...inWheel);
+  at(12, soon!);
+  at(SLOTS + 7, late!);
+  scheduler.run(9 * TICK_NS);
+  // Now the wheel begins after tick 10, and these are due before that.
+  at(5, first!);
+  at(6, second!);
+  scheduler.run(14 * TICK_NS);
+  expect(seen.map(([, , frame]) => frame)).toEqual([...inHeap, first, second, ...inWheel, soon, afterThat]);
+  expect(scheduler.nextDeadlineNs).toBe((SLOTS + 7) * TICK_NS);
 });
 
 it.each(['at', 'inLine'] as const)('a stage may set timers when one is due: %s', (method) => {
