@@ -17,7 +17,14 @@ import { Modulation } from './over-time/modulation.ts';
 import { rate } from './rate.ts';
 import type { ChainSettings } from './settings.ts';
 import { slot } from './slot.ts';
-import type { Impairment, ImpairmentStage, Stage, StageContext, TimerGroup } from './stage.ts';
+import {
+  alike,
+  type Impairment,
+  type ImpairmentStage,
+  type Stage,
+  type StageContext,
+  type TimerGroup,
+} from './stage.ts';
 
 const LAST_FIRST: readonly Impairment<ChainSettings>[] = [
   slot,
@@ -41,7 +48,7 @@ export class Chain {
 
   constructor(context: StageContext, end: Stage) {
     this.#timers = context.timers.group();
-    this.#context = { ...context, timers: this.#timers };
+    this.#context = alike({ ...context, timers: this.#timers });
     this.#end = end;
     this.head = end;
   }

@@ -26,7 +26,7 @@ import type { DirectionObserver } from './observer.ts';
 import type { Random } from './random.ts';
 import { RuleChain } from './rule.ts';
 import type { DropReason, LinkSettings } from './settings.ts';
-import type { FrameTable, Stage, StageContext, Timers } from './stage.ts';
+import { alike, type FrameTable, type Stage, type StageContext, type Timers } from './stage.ts';
 
 export type DirectionContext = {
   readonly frames: FrameTable;
@@ -59,11 +59,11 @@ export class LinkDirection implements Stage {
 
   constructor(context: DirectionContext, settings: LinkSettings, nowNs = 0) {
     this.#context = context;
-    this.#stageContext = {
+    this.#stageContext = alike({
       ...context,
       drop: (frame, reason) => this.drop(frame, reason),
       copied: (frame, copy) => this.#copied(frame, copy),
-    };
+    });
     this.#chain = new Chain(this.#stageContext, this);
     this.#link = { push: (frame, nowNs) => this.#chain.head.push(frame, nowNs) };
     this.set(settings, nowNs);

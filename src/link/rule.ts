@@ -7,7 +7,7 @@ import { RULE_BYTES, RULE_DROPS, RULE_FRAMES, ruleCounters } from './counters.ts
 import { markCongestion } from './ecn.ts';
 import { type FrameFilter, frameFilter } from './filter.ts';
 import { CLEAR_CHAIN, type Rule } from './settings.ts';
-import type { Stage, StageContext } from './stage.ts';
+import { alike, type Stage, type StageContext } from './stage.ts';
 
 export class RuleChain implements Stage {
   readonly matches: FrameFilter;
@@ -29,7 +29,7 @@ export class RuleChain implements Stage {
     this.matches = frameFilter(match, context.frames, context.linkType);
     this.#link = link;
     this.#end = end;
-    this.#context = {
+    this.#context = alike({
       ...context,
       tellCarrier: undefined,
       random: (name) => context.random(`match ${match}/${name}`),
@@ -37,7 +37,7 @@ export class RuleChain implements Stage {
         context.counters[this.#counters + RULE_DROPS]!++;
         context.drop(frame, reason);
       },
-    };
+    });
     this.#chain = new Chain(this.#context, { push: (frame, nowNs) => this.#leave(frame, nowNs) });
   }
 

@@ -88,6 +88,23 @@ export type StageContext = {
   readonly copied: (frame: number, copy: number) => void;
 };
 
+/**
+ * The same context as an object like all others. To V8 an object that was made by spreading has a hidden class of its own,
+ * and with more than four of those every stage would search for what it looks up in its context.
+ */
+export function alike({
+  frames,
+  timers,
+  counters,
+  linkType,
+  random,
+  drop,
+  tellCarrier,
+  copied,
+}: StageContext): StageContext {
+  return { frames, timers, counters, linkType, random, drop, tellCarrier, copied };
+}
+
 /** A stage whose settings change while frames are in it. */
 export interface ImpairmentStage<Settings> extends Stage {
   /** Where frames go on. */
