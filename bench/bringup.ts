@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- bringup`: how long labs take to come up and to go down, and how much memory taplab has, beside
+ * `npm run bench -- bringup`: how long labs take to come up and to go down, and how much memory they need, beside
  * Mininet (Debian: mininet, bridge-utils). Each round brings every lab up and down once, the contenders in turns;
  * medians are reported. A lab counts as up when its nodes are configured and its links carry frames.
  */
@@ -16,8 +16,8 @@ export type BringUpTiming = {
   readonly nodes: number;
   readonly upMs?: number;
   readonly downMs?: number;
-  /** Resident memory of the processes that carry the frames. */
-  readonly residentMegabytes?: number;
+  /** Of memory, that of the processes that the lab needs; of what they share with others, their share. */
+  readonly megabytes?: number;
   readonly failed?: string;
 };
 
@@ -79,14 +79,13 @@ function timing(
   failed: string | undefined,
 ): BringUpTiming {
   if (failed !== undefined) return { name, shape, nodes, failed };
-  const resident = samples.flatMap(({ residentMegabytes }) => residentMegabytes ?? []);
   return {
     name,
     shape,
     nodes,
     upMs: median(samples.map(({ upMs }) => upMs)),
     downMs: median(samples.map(({ downMs }) => downMs)),
-    ...(resident.length > 0 && { residentMegabytes: median(resident) }),
+    megabytes: median(samples.map(({ megabytes }) => megabytes)),
   };
 }
 
@@ -101,14 +100,20 @@ export function formatBringUp({ node, rounds, loadAverage, processors, timings }
       seconds(each.downMs),
       seconds(bothMs(each)),
       ratio(each, timings),
-      each.residentMegabytes?.toFixed(0) ?? '-',
+      each.megabytes?.toFixed(0) ?? '-',
     ].join(' | '),
   );
   return `Node ${node}. Rounds: ${rounds}, of which medians; the contenders take turns. ${processors} processors, whose load was
-${loadAverage.toFixed(1)} before the first round. A chain has a link from each node to the next; Mininet makes those of veth, and its
-switch is a Linux bridge.
+${loadAverage.toFixed(1)} before the first round.
 
-| lab | | up s | down s | both s | of Mininet | resident MB |
+Each lab is made from text, all nodes namespaces with addresses, until whoever makes it says that it is up; the start
+of Node or Python is in it. taplab and Mininet run in the foreground and are told to end by the end of their stdin; down
+is until they have ended. With \`taplab up --detach\` and \`taplab down\` the start of these commands is in the
+times. What the kernel does about namespaces that nobody has any more is in nobody's. A chain has a link from each node to
+the next; Mininet makes those of veth, and its switch is a Linux bridge. Memory is that of the processes alone, in
+proportion where they share it (Pss): Mininet has a shell in each node and carries frames in the kernel.
+
+| lab | | up s | down s | both s | of Mininet | memory MB |
 |---|---|---|---|---|---|---|
 ${rows.map((row) => `| ${row} |`).join('\n')}
 `;

@@ -62,7 +62,7 @@ program
   .option('--rounds <n>', 'how often each takes its turn', '3')
   .option('--only <names...>', 'only contenders whose name contains one of these')
   .option('--json', 'print JSON instead of a table')
-  .option('--write', 'also write docs/performance/net.md and net.json')
+  .option('--write', 'also write docs/performance/net.md, net.json and net.svg')
   .action(async ({ seconds, rounds, only, json, write }: NetOptions) => {
     const results = await benchNet({
       seconds: Number(seconds),

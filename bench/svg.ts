@@ -38,6 +38,7 @@ export function barChart(title: string, groups: readonly BarGroup[]): string {
   }
   const style = 'font-family="system-ui, sans-serif" font-size="12" fill="#1e293b"';
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${y}" viewBox="0 0 ${WIDTH} ${y}" ${style}>
+<title>${escaped(title)}</title>
 <rect width="100%" height="100%" fill="white"/>
 ${text(0, 18, title, 'font-size="15" font-weight="bold"')}
 ${parts.join('\n')}
@@ -46,6 +47,9 @@ ${parts.join('\n')}
 }
 
 function text(x: number, y: number, content: string, attributes = ''): string {
-  const escaped = content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
-  return `<text x="${x.toFixed(1)}" y="${y}" ${attributes}>${escaped}</text>`;
+  return `<text x="${x.toFixed(1)}" y="${y}" ${attributes}>${escaped(content)}</text>`;
+}
+
+function escaped(content: string): string {
+  return content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 }

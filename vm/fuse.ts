@@ -9,6 +9,7 @@
  * and BPF+.
  */
 
+import { type FusedMatcher, instantiateFused, MATCH_BYTES } from './fused.ts';
 import { TreeEmitter } from './fusion/emit-tree.ts';
 import { ExpressionTable } from './fusion/expression.ts';
 import { buildTrie, type Subject } from './fusion/trie.ts';
@@ -16,22 +17,10 @@ import { META_RANDOM_STATE, SKF_AD_OFF } from './metadata.ts';
 import type { Program } from './program.ts';
 import { isAncillary } from './wasm/flow.ts';
 import { FunctionBuilder, I32, OP } from './wasm/function-builder.ts';
-import { Helpers, MATCH_BYTES } from './wasm/helpers.ts';
-import { encodeModule, instantiate, isShared, type MemoryLike, type ModuleLike } from './wasm/module.ts';
+import { Helpers } from './wasm/helpers.ts';
+import { encodeModule, isShared } from './wasm/module.ts';
 import { LocalPool } from './wasm/registers.ts';
 import { buildProgramFunction, type CompileWasmOptions } from './wasm.ts';
-
-/**
- * All filters at once. Arguments are those of a CompiledProgram, then the offset in the memory to write matches to:
- * MATCH_BYTES for each filter that accepts the packet, in no particular order, so room for as many as there are
- * filters. Returns the number of matches.
- */
-export type FusedMatcher = (
-  offset: number,
-  wireLength: number,
-  bufferLength: number,
-  resultOffset: number,
-) => number;
 
 /** Instructions of all programs together beyond which fusing is refused. */
 const MAXIMUM_INSTRUCTIONS = 200_000;
@@ -80,14 +69,6 @@ export function fusedLength(programs: readonly Program[]): number {
 export function compileFused(programs: readonly Program[], options: CompileWasmOptions): FusedMatcher {
   const { memory, metadataOffset } = options;
   return instantiateFused(encodeFused(programs, { shared: isShared(memory), metadataOffset }), memory);
-}
-
-/** Makes a matcher of what encodeFused returned, or of a module compiled from it. */
-export function instantiateFused(
-  module: Uint8Array<ArrayBuffer> | ModuleLike,
-  memory: MemoryLike,
-): FusedMatcher {
-  return instantiate(module, memory, 'matchAll') as FusedMatcher;
 }
 
 function buildFusedFunction(programs: readonly Program[], helpers: Helpers): FunctionBuilder {

@@ -25,7 +25,8 @@ export {
   type Transport,
 } from './compiler/index.ts';
 export { type DisassemblyStyle, disassemble } from './disassemble.ts';
-export { compileFused, encodeFused, type FusedMatcher, fusedLength, instantiateFused } from './fuse.ts';
+export { compileFused, encodeFused, fusedLength } from './fuse.ts';
+export { type FusedMatcher, instantiateFused, MATCH_BYTES } from './fused.ts';
 export type { Dialect, Instruction } from './instruction.ts';
 export { interpret } from './interpreter.ts';
 export { createMatcher, type Engine, type Matcher } from './matcher.ts';
@@ -34,6 +35,5 @@ export { parseProgram } from './parse.ts';
 export { InvalidProgramError, Program, type ProgramOptions, WORDS_PER_INSTRUCTION } from './program.ts';
 export { ACCEPT_ALL, REWIND_LIMIT, runProgram } from './run-program.ts';
 export { ProgramSyntaxError } from './syntax-error.ts';
-export { MATCH_BYTES } from './wasm/helpers.ts';
 export type { MemoryLike, ModuleLike } from './wasm/module.ts';
 export { type CompiledProgram, type CompileWasmOptions, compileWasm, encodeWasm } from './wasm.ts';

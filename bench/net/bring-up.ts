@@ -1,5 +1,7 @@
 /** Labs of many nodes, brought up and down the way their users do it. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PACKAGE_ROOT } from '../../src/package.ts';
 import { type Ground, isInstalled, output } from './ground.ts';
@@ -10,7 +12,8 @@ export type Shape = 'chain' | 'switch';
 export type BringUp = {
   readonly upMs: number;
   readonly downMs: number;
-  readonly residentMegabytes?: number;
+  /** Of memory, that of the processes that the lab needs. */
+  readonly megabytes: number;
 };
 
 export type LabContender = {
@@ -26,7 +29,8 @@ let mininets = 0;
 export function contenders(ground: Ground): LabContender[] {
   const hasMininet = isInstalled('mn') && isInstalled('brctl');
   return [
-    { name: 'taplab', run: (shape, nodes) => runTaplab(ground, shape, nodes) },
+    { name: 'taplab', run: (shape, nodes) => runForeground(ground, shape, nodes) },
+    { name: 'taplab up --detach, down', run: (shape, nodes) => runBackground(ground, shape, nodes) },
     {
       name: 'Mininet',
       ...(hasMininet ? {} : { missing: 'mininet and bridge-utils (Debian: the same names)' }),
@@ -35,24 +39,86 @@ export function contenders(ground: Ground): LabContender[] {
   ];
 }
 
-/** From the start of `taplab up` to its word that the lab is up; from the start of `taplab down` to its end. */
-async function runTaplab(ground: Ground, shape: Shape, nodes: number): Promise<BringUp> {
-  const lab = join(ground.folder, 'bringup.yaml');
-  const socket = join(ground.folder, 'bringup.sock');
-  writeFileSync(lab, labFile(`up${process.pid}`, shape, nodes));
-  const cli = join(PACKAGE_ROOT, 'dist/src/cli/main.js');
-  const args = [cli, 'up', lab, '--socket', socket, '--metrics', 'off', '--log-level', 'info'];
+/**
+ * In the foreground, as Mininet is. From the start of `taplab up` to its word that the lab is up; from the end of its
+ * stdin to its own.
+ */
+async function runForeground(ground: Ground, shape: Shape, nodes: number): Promise<BringUp> {
+  const { command, socket, lab } = prepare(ground, shape, nodes);
   const before = performance.now();
-  const daemon = await ground.start(process.execPath, args, /"msg":"lab is up"/);
+  const daemon = await ground.start(
+    process.execPath,
+    [command, 'up', lab, '--socket', socket, '--metrics', 'off', '--until-stdin-closes'],
+    /"msg":"lab is up"/,
+  );
   const upMs = performance.now() - before;
-  const residentMegabytes = residentKilobytes(daemon.pid!) / 1024;
-  const start = performance.now();
-  await output([process.execPath, cli, '--socket', socket, 'down'], PATIENCE_MS);
-  return { upMs, downMs: performance.now() - start, residentMegabytes };
+  return {
+    upMs,
+    megabytes: megabytesOf(daemon.pid!),
+    downMs: await endOf(daemon, () => daemon.stdin!.end()),
+  };
 }
 
-function residentKilobytes(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+/** By commands: from the start of `taplab up --detach` to its end, and from the start of `taplab down` to its end. */
+async function runBackground(ground: Ground, shape: Shape, nodes: number): Promise<BringUp> {
+  const { command, socket, lab } = prepare(ground, shape, nodes);
+  const environment = ['env', `TAPLAB_STATE_DIRECTORY=${ground.folder}`];
+  const taplab = [...environment, process.execPath, command, '--socket', socket];
+  const before = performance.now();
+  const said = await output([...taplab, 'up', lab, '--detach', '--json', '--metrics', 'off'], PATIENCE_MS);
+  const upMs = performance.now() - before;
+  const megabytes = megabytesOf((JSON.parse(said) as { readonly pid: number }).pid);
+  const start = performance.now();
+  await output([...taplab, 'down'], PATIENCE_MS);
+  return { upMs, downMs: performance.now() - start, megabytes };
+}
+
+function prepare(ground: Ground, shape: Shape, nodes: number): Record<'command' | 'socket' | 'lab', string> {
+  const lab = join(ground.folder, 'bringup.yaml');
+  writeFileSync(lab, labFile(`up${process.pid}`, shape, nodes));
+  const command = join(PACKAGE_ROOT, 'dist/src/cli/main.js');
+  return { command, socket: join(ground.folder, 'bringup.sock'), lab };
+}
+
+/** From the word to end to the end of the process. */
+async function endOf(child: ChildProcess, tell: () => void): Promise<number> {
+  const ended = once(child, 'exit');
+  const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
+  const before = performance.now();
+  tell();
+  const [status] = await ended;
+  clearTimeout(timer);
+  if (status !== 0) throw new Error(`${child.spawnargs.join(' ')} ended with status ${status}`);
+  return performance.now() - before;
+}
+
+/** What a process and all that come from it have in memory; what several of them share counts once. */
+function megabytesOf(pid: number): number {
+  const kilobytes = familyOf(pid).map((each) => {
+    const rollup = readFileSync(`/proc/${each}/smaps_rollup`, 'utf8');
+    return Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1]);
+  });
+  return kilobytes.reduce((sum, each) => sum + each, 0) / 1024;
+}
+
+/** A process, its children, and theirs. */
+function familyOf(pid: number): number[] {
+  const processes = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  const parents = new Map(processes.map((name) => [Number(name), parentOf(name)]));
+  const family = [pid];
+  for (const each of family) {
+    for (const [child, parent] of parents) if (parent === each) family.push(child);
+  }
+  return family;
+}
+
+function parentOf(pid: string): number | undefined {
+  try {
+    return Number(/^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+  } catch {
+    // It has ended meanwhile.
+    return undefined;
+  }
 }
 
 /** Node i has eth0 to the node before it and eth1 to the one after, each link with a network of its own. */
@@ -109,7 +175,7 @@ finally:
     net.stop()
 `;
 
-/** From the start of Python to its word that the network has started; from the word to stop to the end of Python. */
+/** From the start of Python to its word that the network has started; from the end of its stdin to its own. */
 async function runMininet(ground: Ground, shape: Shape, nodes: number): Promise<BringUp> {
   const script = join(ground.folder, 'lab.py');
   writeFileSync(script, SCRIPT);
@@ -119,11 +185,5 @@ async function runMininet(ground: Ground, shape: Shape, nodes: number): Promise<
   const before = performance.now();
   const child = await ground.start('ip', python, /^up$/);
   const upMs = performance.now() - before;
-  const start = performance.now();
-  child.stdin!.write('\n');
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
-  await ended;
-  clearTimeout(timer);
-  return { upMs, downMs: performance.now() - start };
+  return { upMs, megabytes: megabytesOf(child.pid!), downMs: await endOf(child, () => child.stdin!.end()) };
 }

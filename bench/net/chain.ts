@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ControlClient } from '../../src/control/client.ts';
 import { addressOf, labFile } from './bring-up.ts';
-import { type Ground, output } from './ground.ts';
+import type { Ground } from './ground.ts';
 
 export type Traffic = {
   /** Links that carry it, in turns. */
@@ -25,12 +25,14 @@ const UP = /"msg":"lab is up"/;
 
 export class ChainLab {
   readonly links: number;
+  readonly #ground: Ground;
   readonly #name: string;
   readonly #pid: number;
   readonly #client: ControlClient;
 
-  private constructor(name: string, nodes: number, pid: number, socket: string) {
+  private constructor(ground: Ground, name: string, nodes: number, pid: number, socket: string) {
     this.links = nodes - 1;
+    this.#ground = ground;
     this.#name = name;
     this.#pid = pid;
     this.#client = new ControlClient(socket);
@@ -44,7 +46,7 @@ export class ChainLab {
     writeFileSync(lab, labFile(name, 'chain', nodes));
     const args = [cli, 'up', lab, '--socket', socket, '--metrics', 'off', '--log-level', 'info'];
     const daemon = await ground.start(process.execPath, args, UP);
-    return new ChainLab(name, nodes, daemon.pid!, socket);
+    return new ChainLab(ground, name, nodes, daemon.pid!, socket);
   }
 
   close(): void {
@@ -60,9 +62,8 @@ export class ChainLab {
     ]);
     const before = { frames: await this.#delivered(), cpuNs: cpuNs(this.#pid) };
     const args = [SMALL_BYTES, framesPerSecond, seconds].map(String);
-    const said = await output([program, ...args], undefined, {
-      input: pairs.map((pair) => pair.join(' ')).join('\n'),
-    });
+    const input = pairs.map((pair) => pair.join(' ')).join('\n');
+    const said = await this.#ground.run([program, ...args], undefined, input);
     const usedNs = cpuNs(this.#pid) - before.cpuNs;
     const frames = (await this.#delivered()) - before.frames;
     if (frames === 0) throw new Error('no frame arrived');
@@ -73,7 +74,7 @@ export class ChainLab {
   /** Median round-trip time over the first link, in ms. */
   async roundTripMs(): Promise<number> {
     const ping = ['ping', '-n', '-i', '0.002', '-c', String(PINGS), addressOf(0, 2)];
-    const text = await output(['ip', 'netns', 'exec', this.#node(0), ...ping]);
+    const text = await this.#ground.run(['ip', 'netns', 'exec', this.#node(0), ...ping]);
     const times = [...text.matchAll(/time=([\d.]+) ms/g)]
       .map((match) => Number(match[1]))
       .sort((x, y) => x - y);

@@ -15,6 +15,9 @@ export const ADDRESS: Readonly<Record<Side, string>> = { a: '198.18.0.1', b: '19
 /** Clock ticks of /proc/PID/stat; the kernel's USER_HZ, 100 on every platform Node runs on. */
 const TICK_MS = 10;
 
+/** For a command to end by itself. */
+const PATIENCE_MS = 60_000;
+
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export class Ground {
@@ -25,6 +28,7 @@ export class Ground {
   #pairs = 0;
   #closing: Promise<void> | undefined;
   readonly #interrupt = (signal: (typeof SIGNALS)[number]): void => {
+    process.stderr.write(`${signal}: everything is taken down\n`);
     const exit = (): void => process.exit(128 + constants.signals[signal]);
     this.close().then(exit, exit);
   };
@@ -43,6 +47,7 @@ export class Ground {
 
   /** A new namespace with nothing in it; returns its full name. */
   namespace(label: string): string {
+    this.#refuseWhenClosing();
     const name = `taplabbench-${process.pid}-${label}`;
     ip('netns', 'add', name);
     this.#namespaces.add(name);
@@ -52,6 +57,7 @@ export class Ground {
 
   /** Starts a process that runs until the end; resolves when it prints a line that matches `ready`. */
   async start(command: string, args: readonly string[], ready?: RegExp): Promise<ChildProcess> {
+    this.#refuseWhenClosing();
     // What taplab keeps for later runs goes with the folder.
     const env = { ...process.env, TAPLAB_STATE_DIRECTORY: this.folder };
     const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env });
@@ -76,12 +82,13 @@ export class Ground {
   }
 
   /** Runs a command to its end, or to that of the ground; returns what it printed. */
-  run(command: readonly string[], timeoutMs: number): Promise<string> {
+  async run(command: readonly string[], timeoutMs: number = PATIENCE_MS, input = ''): Promise<string> {
+    this.#refuseWhenClosing();
     const onStart = (child: ChildProcess): void => {
       this.#children.add(child);
       child.once('close', () => this.#children.delete(child));
     };
-    return output(command, timeoutMs, { onStart });
+    return await output(command, timeoutMs, { input, onStart });
   }
 
   /** Ends a process and waits for it. */
@@ -92,6 +99,11 @@ export class Ground {
     const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
     await gone;
     clearTimeout(timer);
+  }
+
+  /** Whoever was interrupted goes on when its processes have ended, and must not start others that nobody would end. */
+  #refuseWhenClosing(): void {
+    if (this.#closing !== undefined) throw new Error('everything is being taken down');
   }
 
   /** Ends all processes and removes the namespaces and the folder. */
@@ -141,7 +153,7 @@ export class Pair {
   }
 
   /** Runs a command to its end inside a namespace; returns what it printed. */
-  run(side: Side, command: readonly string[], timeoutMs = 60_000): Promise<string> {
+  run(side: Side, command: readonly string[], timeoutMs?: number): Promise<string> {
     return this.ground.run(['ip', 'netns', 'exec', this.namespace[side], ...command], timeoutMs);
   }
 
@@ -158,7 +170,7 @@ export function ip(...args: string[]): void {
 /** Runs a command to its end; returns what it printed. Throws when it fails or takes too long. */
 export function output(
   command: readonly string[],
-  timeoutMs = 60_000,
+  timeoutMs: number = PATIENCE_MS,
   { input = '', onStart }: { input?: string; onStart?: (child: ChildProcess) => void } = {},
 ): Promise<string> {
   return new Promise((resolve, reject) => {

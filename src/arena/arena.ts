@@ -23,7 +23,7 @@
  *
  * Each section's records say who writes and who reads them, and under which lock.
  */
-import { MATCH_BYTES } from '../../vm/index.ts';
+import { MATCH_BYTES } from '../../vm/fused.ts';
 
 /** How much of everything an arena has room for. */
 export type Capacity = {
@@ -207,6 +207,16 @@ export class Arena {
   /** The counters of a switch, as a view. */
   switchCounters(index: number): Float64Array {
     return new Float64Array(this.memory.buffer, this.switches + index * SWITCH_BYTES, SWITCH_BYTES / 8);
+  }
+
+  /** Index in `i32` of how far a direction is on its way to another worker (engine/handover.ts). */
+  handoverWord(direction: number): number {
+    return (this.directions + (direction + 1) * DIRECTION_BYTES - 16) >>> 2;
+  }
+
+  /** Index in `f64` of the time of the last frame of the worker that has left it. */
+  handoverTime(direction: number): number {
+    return (this.directions + (direction + 1) * DIRECTION_BYTES - 8) >>> 3;
   }
 
   /** The counters of a link direction, as a view. */

@@ -11,7 +11,8 @@
  *
  * test/model/bpf_if.pml follows these functions step by step; change both together.
  */
-import { MATCH_BYTES, runProgram } from '../../vm/index.ts';
+import { MATCH_BYTES } from '../../vm/fused.ts';
+import { runProgram } from '../../vm/run-program.ts';
 import type { Arena } from '../arena/arena.ts';
 import { lock, unlock, whileLocked } from '../arena/mutex.ts';
 import { catchPacket, type Stamp, wakeReader } from './buffers.ts';

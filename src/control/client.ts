@@ -17,7 +17,12 @@ import type {
 import { listLabs } from '../lab/state.ts';
 import { MAX_TIMER_MS } from '../sys/timer.ts';
 import { PROBLEM_MEDIA_TYPE, type Problem, problem } from './problem.ts';
-import type { AttachRequest, DescriptorChange, LinkChangeRequest } from './schemas/requests.ts';
+import type {
+  AttachRequest,
+  DescriptorChange,
+  LinkChangeRequest,
+  OneLinkChangeRequest,
+} from './schemas/requests.ts';
 import type { DescriptorResource, LabResource, LinkChanged, NodeResource } from './schemas/resources.ts';
 
 /** What the server refused; `problem` is its answer. */
@@ -179,7 +184,7 @@ export class ControlClient {
     return this.#json('GET', `/v1/links/${encodeURIComponent(name)}`);
   }
 
-  changeLink(name: string, change: LinkChangeRequest): Promise<LinkChanged> {
+  changeLink(name: string, change: OneLinkChangeRequest): Promise<LinkChanged> {
     return this.#json('PATCH', `/v1/links/${encodeURIComponent(name)}`, { body: change });
   }
 

@@ -124,6 +124,13 @@ export function createControlServer(options: ControlServerOptions): ControlServe
   };
 }
 
+/** Instead of fastify's own, so that it does not load ajv and what goes with it for compilers that are not its own. */
+function neverUsed(): never {
+  throw new Error(
+    'the schemas are of zod, and compiled by setValidatorCompiler() and setSerializerCompiler()',
+  );
+}
+
 function createApp(logger: FastifyBaseLogger): App {
   const app: App = Fastify({
     loggerInstance: logger,
@@ -139,6 +146,7 @@ function createApp(logger: FastifyBaseLogger): App {
     },
     frameworkErrors: answerError,
     clientErrorHandler: answerBrokenRequest,
+    schemaController: { compilersFactory: { buildValidator: neverUsed, buildSerializer: neverUsed } },
     // While closing, requests on connections that are still open are answered as usual.
     return503OnClosing: false,
   });

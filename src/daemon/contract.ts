@@ -165,6 +165,12 @@ export interface EmulatorControl {
    * LabChangeError: ENXIO no such link, EINVAL, ENOSPC too many at once.
    */
   setLinks(changes: readonly NamedLinkChange[]): Promise<ChangedLink[]>;
+  /**
+   * Has a worker carry both directions of a link from now on; frames under way keep their deadlines and order. Throws
+   * LabChangeError: ENXIO no such link, EINVAL no such worker or a link that cannot go there, EBUSY while it still goes, and
+   * while decisions are recorded.
+   */
+  moveLink(name: string, worker: number): Promise<LinkStatus>;
   /** Switches and hubs. */
   switches(): SwitchStatus[];
   switch(name: string): SwitchStatus | undefined;

@@ -1,7 +1,7 @@
 /**
  * A running lab: its interfaces, links and descriptors, and the data planes that carry its frames.
  *
- * Lives in the control thread. It is given devices that are ready, or makes memory devices when the lab is virtual;
+ * Lives in the control thread. It is given devices, or makes memory devices when the lab is virtual;
  * namespaces, files and sockets are other people's business (daemon.ts).
  */
 import { Arena } from '../arena/arena.ts';
@@ -44,8 +44,11 @@ import { workerStatus } from './workers.ts';
 export type { OpenPort };
 
 export type EmulatorOptions = TopologyEvents & {
-  /** Devices by interface name; an interface without one is down until connect(). Ignored for a virtual lab. */
-  readonly ports?: ReadonlyMap<string, OpenPort>;
+  /**
+   * Devices by interface name, or what is going to open them: the data planes start meanwhile. An interface without one
+   * is down until connect(). Ignored for a virtual lab.
+   */
+  readonly ports?: ReadonlyMap<string, OpenPort> | Promise<ReadonlyMap<string, OpenPort>>;
   /** A data plane failed; the lab cannot go on. */
   readonly onFailure?: (error: Error) => void;
   /** The emulator has become, or is no longer, the bottleneck of links. */
@@ -101,11 +104,11 @@ export class Emulator implements EmulatorControl {
     this.#topology.onDirectionEnd = (direction) => this.#recording?.forget(direction);
   }
 
-  /** Starts a lab on devices that are ready. Throws when a data plane cannot be started; nothing is left running. */
+  /** Starts a lab. Throws when a data plane cannot be started or a device not be had; nothing is left running. */
   static async start(lab: Lab, options: EmulatorOptions = {}): Promise<Emulator> {
     const emulator = new Emulator(lab, options);
     try {
-      await emulator.#topology.start(options.ports);
+      await emulator.#topology.start(await options.ports);
     } catch (error) {
       emulator.#load?.close();
       await emulator.#host.close();
@@ -155,6 +158,17 @@ export class Emulator implements EmulatorControl {
 
   setLinks(changes: readonly NamedLinkChange[]): Promise<ChangedLink[]> {
     return this.#topology.setLinks(changes);
+  }
+
+  async moveLink(name: string, worker: number): Promise<LinkStatus> {
+    // Frames have numbers, which one worker counts.
+    if (this.#recording?.ended === false) {
+      throw new LabChangeError(
+        'EBUSY',
+        `link ${name}: what links decide is being recorded; it stays where it is`,
+      );
+    }
+    return this.#topology.moveLink(name, worker);
   }
 
   /** setLinks() with one change. */

@@ -179,17 +179,21 @@ export class LabRun {
   async #up(signal: AbortSignal | undefined): Promise<void> {
     const claim = await this.#claim();
     signal?.throwIfAborted();
-    const made = claim === undefined || this.lab.virtual ? undefined : await this.#makeNodes(claim);
-    signal?.throwIfAborted();
     const progress = (what: Progress['what']) => (done: number, total: number) => {
       signal?.throwIfAborted();
       this.#options.onProgress?.({ what, done, total });
     };
-    await this.#startEmulator(made ? await made.openDevices(this.lab, progress('device')) : new Map());
+    const devices = this.#openDevices(claim, progress('device'));
+    try {
+      await this.#startEmulator(devices);
+    } finally {
+      // What is still being made could not be taken down.
+      await Promise.allSettled([devices]);
+    }
     await this.#attachDescriptors();
     signal?.throwIfAborted();
     // Last: from here on frames come.
-    if (made) await made.configureAll(progress('node'));
+    await this.#made?.configureAll(progress('node'));
     if (this.lab.virtual) await this.#connectFiles();
     signal?.throwIfAborted();
     await this.#startTimeline();
@@ -220,6 +224,16 @@ export class LabRun {
     return claim;
   }
 
+  /** Of the nodes that the emulator makes. */
+  async #openDevices(
+    claim: Claim | undefined,
+    onDevice: (done: number, total: number) => void,
+  ): Promise<ReadonlyMap<string, OpenPort>> {
+    if (claim === undefined || this.lab.virtual) return new Map();
+    const made = await this.#makeNodes(claim);
+    return made.openDevices(this.lab, onDevice);
+  }
+
   async #makeNodes(claim: Claim): Promise<MadeNodes> {
     const { log, socket } = this.#options;
     const made = await MadeNodes.create(this.lab, { claim, log, endProcesses: socket === undefined });
@@ -237,7 +251,7 @@ export class LabRun {
     return made;
   }
 
-  async #startEmulator(ports: ReadonlyMap<string, OpenPort>): Promise<void> {
+  async #startEmulator(ports: Promise<ReadonlyMap<string, OpenPort>>): Promise<void> {
     const { onFailure, log } = this.#options;
     const onInterfaceGone = (name: string): void => log.warn({ interface: name }, 'the device has gone');
     const onInterfaceDown = (name: string): void => {

@@ -1,4 +1,5 @@
 /** What a link of a running lab is and has counted, as the control plane sees it. Of the counters see link/counters.ts. */
+import { addHistograms, readHistogram } from '../engine/histogram.ts';
 import type { LabLink } from '../lab/model.ts';
 import {
   DELAYED_FRAMES,
@@ -18,30 +19,31 @@ import {
 import type { CurrentSettings } from '../link/over-time/current.ts';
 import type { Overload } from '../link/overload.ts';
 import { DROP_REASONS, type DropReason, type LinkSettings } from '../link/settings.ts';
-import type { DirectionStatus, Histogram, LinkStatus } from './contract.ts';
+import type { DirectionStatus, LinkStatus } from './contract.ts';
+import type { Tally } from './tally.ts';
 
 /** A part of a direction: what its worker carries. */
-export type Lane = {
+export type Lane = Tally & {
   readonly index: number;
   readonly worker: number;
   /** Names its random generators. */
   readonly path: string;
-  readonly counters: Float64Array;
-  readonly delayError: () => Histogram;
-  /** How many frames were timed, and how many of them late. */
-  readonly timed: () => { all: number; above: number };
 };
 
 /** A direction of a link of the table. */
 export type Direction = {
-  readonly lanes: readonly Lane[];
+  lanes: readonly Lane[];
+  /** How often it went to another worker. */
+  moves: number;
+  /** The lane from which it went last: its worker may still have frames (engine/handover.ts). */
+  leaving: Lane | undefined;
+  /** Of the lanes before that, all together. */
+  readonly past: Tally;
   /** Of its frames, as in pcap. */
   readonly linkType: number;
   readonly from: string;
   readonly to: string;
   readonly path: string;
-  /** What is counted of its delay errors until now. */
-  readonly delayError: () => Histogram;
   readonly overload: Overload;
   settings: LinkSettings;
   /** What those come to as time goes on; from when the workers have them. */
@@ -49,6 +51,16 @@ export type Direction = {
 };
 
 export type Link = { readonly definition: LabLink; readonly forward: Direction; readonly reverse: Direction };
+
+/** All lanes that workers may carry, the one that is being left first. */
+export function lanesOf({ leaving, lanes }: Direction): readonly Lane[] {
+  return leaving === undefined ? lanes : [leaving, ...lanes];
+}
+
+/** All that was counted. */
+export function talliesOf(direction: Direction): readonly Tally[] {
+  return [direction.past, ...lanesOf(direction)];
+}
 
 /** @param nowNs on the clock of `current` */
 export function linkStatus({ definition, forward, reverse }: Link, nowNs: number): LinkStatus {
@@ -61,8 +73,9 @@ export function linkStatus({ definition, forward, reverse }: Link, nowNs: number
 }
 
 function directionStatus(direction: Direction, nowNs: number): DirectionStatus {
-  const { lanes, from, to, settings, current, delayError, overload } = direction;
-  const count = (field: number): number => lanes.reduce((sum, { counters }) => sum + counters[field]!, 0);
+  const { lanes, from, to, settings, current, overload } = direction;
+  const tallies = talliesOf(direction);
+  const count = (field: number): number => tallies.reduce((sum, { counters }) => sum + counters[field]!, 0);
   const drops = Object.fromEntries(
     DROP_REASONS.map((reason) => [reason, count(dropCounter(reason))]),
   ) as Record<DropReason, number>;
@@ -84,7 +97,7 @@ function directionStatus(direction: Direction, nowNs: number): DirectionStatus {
     drops,
     queueBytes: count(QUEUE_BYTES),
     queueFrames: count(QUEUE_FRAMES),
-    delayError: delayError(),
+    delayError: addHistograms(tallies.map(({ errors }) => readHistogram(errors, 0))),
     overloaded: overload.causes,
     inFlight: Math.max(0, offered.frames + duplicated - delivered.frames - dropped),
     rules: settings.rules.map(({ match }, i) => ({

@@ -3,23 +3,26 @@
  * Belongs to the control thread; the counters are the workers' (link/counters.ts).
  *
  * A direction runs in lanes, one for each queue of the interface that it starts from, each with a worker of its own; so
- * nearly always in one. A lane has a number, the index of its counters, by which its worker knows it as a direction. The
+ * nearly always in one; and when it goes to another worker it goes on in a lane there, while the lane before it ends
+ * (engine/handover.ts). A lane has a number, the index of its counters, by which its worker knows it as a direction. The
  * numbers of a link that was removed are used again once its workers have let go of it (topology.ts).
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Arena } from '../arena/arena.ts';
-import { addHistograms, clearHistogram, countAbove, readHistogram } from '../engine/histogram.ts';
+import { beginCarrying, isLeft, isTaken } from '../engine/handover.ts';
+import { clearHistogram, HISTOGRAM_FIELDS } from '../engine/histogram.ts';
 import type { LabLink } from '../lab/model.ts';
-import { dropCounter, OFFERED_FRAMES, QUEUE_BYTES, QUEUE_FRAMES } from '../link/counters.ts';
+import { QUEUE_BYTES, QUEUE_FRAMES } from '../link/counters.ts';
 import { filterProblem } from '../link/filter.ts';
 import { CurrentSettings } from '../link/over-time/current.ts';
-import { LATE_NS, type LoadCounts, Overload, type OverloadCause } from '../link/overload.ts';
+import { Overload, type OverloadCause } from '../link/overload.ts';
 import { createRandom, type Random } from '../link/random.ts';
 import type { LinkSettings } from '../link/settings.ts';
-import { sharedStateProblem } from '../link/shared-state.ts';
-import { type Histogram, LabChangeError, type LinkStatus, type NamedLinkChange } from './contract.ts';
+import { keepsTime, sharedStateProblem } from '../link/shared-state.ts';
+import { LabChangeError, type LinkStatus, type NamedLinkChange } from './contract.ts';
 import type { Told } from './crew.ts';
-import { type Direction, type Lane, type Link, linkStatus } from './link-status.ts';
+import { type Direction, type Lane, type Link, lanesOf, linkStatus, talliesOf } from './link-status.ts';
+import { addTally, forgetRules, loadOf, nothingCounted } from './tally.ts';
 
 export const SIDES = ['forward', 'reverse'] as const;
 type Side = (typeof SIDES)[number];
@@ -34,6 +37,17 @@ export type OverloadChange = {
 
 /** What a link wants to know of an interface. */
 export type LinkEnd = { readonly readers: readonly number[]; readonly linkType: number };
+
+/** What is to be told for a link to go to another worker, in this order, and what to call when it goes or cannot. */
+export type Move = {
+  /** The interfaces that the new worker reads instead of others. */
+  readonly from: readonly string[];
+  readonly take: readonly Told[];
+  readonly takeBack: readonly Told[];
+  readonly leave: readonly Told[];
+  readonly moved: () => void;
+  readonly givenUp: () => void;
+};
 
 export class LinkTable {
   readonly #arena: Arena;
@@ -84,17 +98,17 @@ export class LinkTable {
     const direction = (side: Side, from: string, to: string): Direction => {
       const path = `${name}/${side}`;
       const { linkType, readers: workers } = interfaceOf(from);
-      const lanes = workers.map((worker, i) => this.#lane(worker, path, i));
-      const delayError = (): Histogram => addHistograms(lanes.map((lane) => lane.delayError()));
-      const overload = new Overload(loadOf(lanes));
+      const lanes = workers.map((worker, i) => this.#lane(worker, path, i === 0 ? path : `${path}/${i}`));
       return {
         lanes,
+        moves: 0,
+        leaving: undefined,
+        past: nothingCounted(),
         linkType,
         from,
         to,
         path,
-        delayError,
-        overload,
+        overload: new Overload(loadOf(lanes)),
         settings: definition[side],
         current: undefined,
       };
@@ -106,17 +120,17 @@ export class LinkTable {
     this.#towards.set(second, forward).set(first, reverse);
   }
 
-  #lane(worker: number, direction: string, queue: number): Lane {
+  #lane(worker: number, direction: string, path: string): Lane {
     const index = this.#free.pop()!;
-    const path = queue === 0 ? direction : `${direction}/${queue}`;
     this.#paths[index] = direction;
     const counters = this.#arena.directionCounters(index);
-    counters.fill(0);
     const { f64 } = this.#arena;
     const at = this.#arena.delayError(index);
+    const errors = f64.subarray(at, at + HISTOGRAM_FIELDS);
+    counters.fill(0);
     clearHistogram(f64, at);
-    const delayError = (): Histogram => readHistogram(f64, at);
-    return { index, worker, path, counters, delayError, timed: () => countAbove(f64, at, LATE_NS) };
+    beginCarrying(this.#arena, index);
+    return { index, worker, path, counters, errors };
   }
 
   /** Takes a link out of the table, and returns what its workers must be told, and what to call then. */
@@ -127,13 +141,10 @@ export class LinkTable {
     if (!link) return undefined;
     this.#links.delete(name);
     const directions = [link.forward, link.reverse];
-    const lanes = directions.flatMap((direction) => direction.lanes);
+    const lanes = directions.flatMap(lanesOf);
     for (const { to } of directions) this.#towards.delete(to);
     return {
-      commands: lanes.map(({ worker, index }) => ({
-        worker,
-        command: { do: 'remove-link', direction: index },
-      })),
+      commands: removalOf(lanes),
       directions: lanes.map(({ index }) => index),
       released: () => {
         for (const { index, counters } of lanes) {
@@ -149,6 +160,51 @@ export class LinkTable {
   /** Names a direction, as `wan/forward`. */
   pathOf(direction: number): string {
     return this.#paths[direction]!;
+  }
+
+  /**
+   * For both directions of a link to go to a worker; undefined when it has them. Throws LabChangeError: ENXIO, EBUSY (it is
+   * still going to another), EINVAL (it has several queues, or impairments that keep time), ENOSPC.
+   */
+  move(name: string, worker: number, indexOf: (interfaceName: string) => number): Move | undefined {
+    const link = this.#links.get(name);
+    if (!link) throw new LabChangeError('ENXIO', `there is no link ${name}`);
+    const going = SIDES.map((side) => link[side]).filter(({ lanes }) => lanes[0]!.worker !== worker);
+    for (const each of going) checkMove(name, each);
+    if (this.#free.length < going.length) {
+      throw new LabChangeError('ENOSPC', `link ${name}: too many links go to other workers; try again later`);
+    }
+    if (going.length === 0) return undefined;
+    const old = going.map(({ lanes }) => lanes[0]!);
+    const lanes = going.map(({ path, moves }) => this.#lane(worker, path, `${path}@${moves + 1}`));
+    return {
+      from: going.map(({ from }) => from),
+      take: going.map((each, i) => this.#linking(each, lanes[i]!, indexOf, old[i]!.index)),
+      takeBack: removalOf(lanes),
+      leave: old.map((lane) => ({ worker: lane.worker, command: { do: 'leave', direction: lane.index } })),
+      moved: () => {
+        for (const [i, direction] of going.entries()) {
+          direction.leaving = old[i];
+          direction.lanes = [lanes[i]!];
+          direction.moves++;
+          this.#goOn(direction);
+        }
+      },
+      givenUp: () => this.#free.push(...lanes.map(({ index }) => index)),
+    };
+  }
+
+  /** Takes the lanes out that have been left for good. Returns their numbers, which may be used again. */
+  settle(): readonly number[] {
+    const directions = [...this.#links.values()].flatMap((link) => SIDES.map((side) => link[side]));
+    return directions.flatMap((direction) => {
+      const { leaving, past } = direction;
+      if (leaving === undefined || !isTaken(this.#arena, leaving.index)) return [];
+      addTally(past, leaving);
+      direction.leaving = undefined;
+      this.#free.push(leaving.index);
+      return [leaving.index];
+    });
   }
 
   list(): LinkStatus[] {
@@ -177,7 +233,7 @@ export class LinkTable {
         const { overload, lanes } = link[side];
         const before = overload.causes;
         const busiest = Math.max(...lanes.map(({ worker }) => busyShare(worker)));
-        const isChanged = overload.judge(loadOf(lanes), busiest);
+        const isChanged = overload.judge(loadOf(talliesOf(link[side])), busiest);
         return isChanged
           ? [{ link: link.definition.name, direction: side, before, causes: overload.causes }]
           : [];
@@ -199,29 +255,31 @@ export class LinkTable {
   /** What the workers of a link must be told for it to carry frames. */
   wiring(name: string, indexOf: (interfaceName: string) => number): Told[] {
     const { forward, reverse } = this.#links.get(name)!;
-    return [forward, reverse].flatMap(({ lanes, from, to, settings }) =>
-      lanes.map(({ worker, index, path }) => ({
-        worker,
-        command: {
-          do: 'link',
-          direction: index,
-          from: indexOf(from),
-          to: indexOf(to),
-          settings,
-          seed: this.#seed,
-          path,
-        },
-      })),
-    );
+    return [forward, reverse].flatMap((each) => each.lanes.map((lane) => this.#linking(each, lane, indexOf)));
+  }
+
+  /** For a worker to carry a lane; `after` the lane of that number, if that is said. */
+  #linking(
+    { from, to, settings }: Direction,
+    { worker, index, path }: Lane,
+    indexOf: (interfaceName: string) => number,
+    after?: number,
+  ): Told {
+    const what = { direction: index, from: indexOf(from), to: indexOf(to), settings, path, after };
+    return { worker, command: { do: 'link', seed: this.#seed, ...what } };
   }
 
   /** The workers have carried out the wiring of a link: from here on its settings go with time. */
   wired(name: string): void {
     const { forward, reverse } = this.#links.get(name)!;
-    for (const direction of [forward, reverse]) {
-      const random = (stage: string): Random => createRandom(this.#seed, `${direction.path}/${stage}`);
-      direction.current = new CurrentSettings(random, direction.settings, this.#uptimeNs());
-    }
+    for (const direction of [forward, reverse]) this.#goOn(direction);
+  }
+
+  /** The settings of a direction go with time from here on, as its worker has them. */
+  #goOn(direction: Direction): void {
+    const { path } = direction.lanes[0]!;
+    const random = (stage: string): Random => createRandom(this.#seed, `${path}/${stage}`);
+    direction.current = new CurrentSettings(random, direction.settings, this.#uptimeNs());
   }
 
   /**
@@ -241,14 +299,22 @@ export class LinkTable {
         settings.set(direction, changed);
       }
     }
-    const told = ({ lanes }: Direction, to: LinkSettings): Told[] =>
-      lanes.map(({ worker, index }) => ({ worker, command: { do: 'set', direction: index, settings: to } }));
+    const told = (direction: Direction, to: LinkSettings): Told[] =>
+      lanesOf(direction).map(({ worker, index }) => ({
+        worker,
+        command: { do: 'set', direction: index, settings: to },
+      }));
     return {
       commands: [...settings].flatMap(([direction, changed]) => told(direction, changed)),
       undo: [...settings.keys()].flatMap((direction) => told(direction, direction.settings)),
       inForce: () => {
         const nowNs = this.#uptimeNs();
         for (const [direction, changed] of settings) {
+          // Workers see to that for the lanes that they have not left.
+          const { past, leaving, settings: before } = direction;
+          forgetRules(past, before, changed);
+          if (leaving !== undefined && isLeft(this.#arena, leaving.index))
+            forgetRules(leaving, before, changed);
           direction.settings = changed;
           direction.current?.set(changed, nowNs);
         }
@@ -257,15 +323,25 @@ export class LinkTable {
   }
 }
 
-/** What a direction has counted until now. */
-function loadOf(lanes: readonly Lane[]): LoadCounts {
-  const sum = (of: (lane: Lane) => number): number => lanes.reduce((total, lane) => total + of(lane), 0);
-  return {
-    offered: sum(({ counters }) => counters[OFFERED_FRAMES]!),
-    timed: sum(({ timed }) => timed().all),
-    late: sum(({ timed }) => timed().above),
-    pool: sum(({ counters }) => counters[dropCounter('pool')]!),
+function removalOf(lanes: readonly Lane[]): Told[] {
+  return lanes.map(({ worker, index }) => ({ worker, command: { do: 'remove-link', direction: index } }));
+}
+
+/** Throws LabChangeError: EBUSY, EINVAL. */
+function checkMove(link: string, { lanes, leaving, settings }: Direction): void {
+  const refuse = (code: 'EBUSY' | 'EINVAL', why: string): never => {
+    throw new LabChangeError(code, `link ${link}: ${why}`);
   };
+  if (lanes.length > 1) refuse('EINVAL', 'it is spread over the workers that read its queues');
+  if (leaving !== undefined) {
+    refuse(
+      'EBUSY',
+      `worker ${leaving.worker}, which had it before, still has frames of it; wait until they have left`,
+    );
+  }
+  const word = keepsTime(settings);
+  if (word !== undefined)
+    refuse('EINVAL', `${word} goes by the time of its worker; set \`${word} none\` first`);
 }
 
 /** Throws LabChangeError: EINVAL. */

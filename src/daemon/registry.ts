@@ -30,7 +30,7 @@ export type RegisteredInterface = {
   readonly linkType: number;
   readonly definition: LabInterface;
   /** The workers that read its device, whichever that is: one for each of its queues. */
-  readonly readers: readonly number[];
+  readers: readonly number[];
 };
 
 export class Registry {

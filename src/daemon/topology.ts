@@ -27,7 +27,7 @@ import { type ChangedLink, LabChangeError, type LinkStatus, type NamedLinkChange
 import { Crew, commandsOf, type Told } from './crew.ts';
 import { checkLinkType, DeviceTable, type OpenPort } from './device-table.ts';
 import { largestMtu } from './layout.ts';
-import { LinkTable } from './links.ts';
+import { LinkTable, type Move } from './links.ts';
 import { readersOf } from './placement.ts';
 import { type RegisteredInterface, Registry } from './registry.ts';
 import { SwitchTable } from './switches.ts';
@@ -192,6 +192,7 @@ export class Topology {
   addLink(definition: LabLink): Promise<void> {
     return this.#inTurn(async () => {
       this.#checkWorkers(definition);
+      this.#settle();
       this.links.add(definition, (name) => this.#entry(name));
       const wiring = this.#wiring(definition.name);
       await this.#crew.tell(
@@ -232,6 +233,48 @@ export class Topology {
       inForce();
       return names.map((name, i) => ({ before: before[i]!, after: this.links.get(name)! }));
     });
+  }
+
+  /**
+   * Has a worker carry a link, both directions, from now on. Frames under way keep their deadlines and their order; those
+   * that the worker before has leave there. Throws LabChangeError: EINVAL (no such worker; a link of a switch), and what
+   * LinkTable.move() throws.
+   */
+  moveLink(name: string, worker: number): Promise<LinkStatus> {
+    return this.#inTurn(async () => {
+      const { workers } = this.#arena.capacity;
+      const refuse = (why: string): never => {
+        throw new LabChangeError('EINVAL', `link ${name}: ${why}`);
+      };
+      if (worker >= workers) refuse(`there is no worker ${worker}; this run has ${workers}, from 0 on`);
+      const ends = this.links.get(name)?.endpoints.map((end) => this.#entry(end)) ?? [];
+      if (ends.some(({ definition }) => isSwitchPort(definition)))
+        refuse('what leads to a switch belongs to the worker of that switch');
+      this.#settle();
+      const move = this.links.move(name, worker, (end) => this.#entry(end).index);
+      if (move !== undefined) await this.#move(move, worker);
+      return this.links.get(name)!;
+    });
+  }
+
+  async #move({ from, take, takeBack, leave, moved, givenUp }: Move, worker: number): Promise<void> {
+    const tell = (told: readonly Told[], undo?: () => Promise<unknown>): Promise<void> =>
+      this.#crew.tell((each) => commandsOf(told, each), undo);
+    await tell(take, async () => {
+      await this.#crew.settled((each) => commandsOf(takeBack, each));
+      givenUp();
+    });
+    // From here on only a worker that dies can fail, and the lab with it.
+    await tell(leave);
+    moved();
+    const entries = from.map((end) => this.#entry(end));
+    for (const entry of entries) entry.readers = [worker];
+    await tell(entries.map(({ index }) => ({ worker, command: { do: 'read', index } })));
+  }
+
+  /** Numbers of directions that went to another worker are free once that has them. */
+  #settle(): void {
+    for (const direction of this.links.settle()) this.onDirectionEnd(direction);
   }
 
   /**

@@ -43,6 +43,8 @@ export type Command =
       readonly seed: number;
       /** Names the direction's random generators. */
       readonly path: string;
+      /** The number that it has at another worker, which is to leave it: what comes waits for that (handover.ts). */
+      readonly after?: number | undefined;
     }
   | {
       /** Interfaces are the ports of a switch, new or changed, which belongs to this worker alone. */
@@ -56,6 +58,10 @@ export type Command =
     }
   /** There is no such switch any more; harmless when there was none. */
   | { readonly do: 'remove-switch'; readonly index: number }
+  /** Read an interface that another worker has read until now. */
+  | { readonly do: 'read'; readonly index: number }
+  /** Take nothing more in that direction, and do not read where it starts; what is under way goes on. */
+  | { readonly do: 'leave'; readonly direction: number }
   /** Carry nothing more in that direction; what is under way is dropped. Harmless when it is not carried. */
   | { readonly do: 'remove-link'; readonly direction: number }
   | { readonly do: 'set'; readonly direction: number; readonly settings: LinkSettings }
@@ -115,8 +121,8 @@ export function execute(target: CommandTarget, command: Command): void {
       plane.removePort(command.index);
       break;
     case 'link': {
-      const { direction, from, to, settings, seed, path } = command;
-      plane.addLink(direction, from, to, settings, seed, path);
+      const { direction, from, to, settings, seed, path, after } = command;
+      plane.addLink(direction, from, to, settings, seed, path, after);
       break;
     }
     case 'switch':
@@ -124,6 +130,14 @@ export function execute(target: CommandTarget, command: Command): void {
       break;
     case 'remove-switch':
       plane.removeSwitch(command.index);
+      break;
+    case 'read': {
+      const port = plane.read(command.index);
+      if (port.device) target.watch(port);
+      break;
+    }
+    case 'leave':
+      target.unwatch(plane.leave(command.direction));
       break;
     case 'remove-link':
       plane.removeLink(command.direction);

@@ -27,6 +27,7 @@ import { Bridge } from './bridge.ts';
 import type { Clock } from './clock.ts';
 import { RECEIVE_BYTES, RECEIVE_FRAMES } from './counters.ts';
 import { FramePool } from './frame-pool.ts';
+import { leave, WaitingRoom } from './handover.ts';
 import { observe } from './histogram.ts';
 import {
   type Direction,
@@ -45,6 +46,7 @@ import { Taps } from './taps.ts';
 import { Transmitter } from './transmitter.ts';
 
 const ETHERNET_HEADER = 14;
+const NO_QUEUE = -1;
 
 /** A frame that a port did not take. */
 export class WriteError extends Error {
@@ -67,6 +69,8 @@ export class DataPlane {
   readonly #clock: Clock;
   readonly #ports: Map<number, Port> = new Map();
   readonly #directions: Map<number, Direction> = new Map();
+  /** Those that another worker takes over. */
+  readonly #leaving: Direction[] = [];
   /** The ports of each switch. */
   readonly #switches: Map<number, readonly Port[]> = new Map();
   readonly #onGone: (port: Port) => void;
@@ -137,9 +141,7 @@ export class DataPlane {
   addSwitch(index: number, settings: SwitchSettings, interfaces: readonly number[], mirror: number): void {
     const { memory } = this.#arena;
     const counters = this.#arena.switchCounters(index);
-    const stamp: Stamp = { seconds: 0, nanoseconds: 0, uptimeSeconds: 0, uptimeNanoseconds: 0 };
-    this.#clock.stampAt(0, stamp);
-    counters[CLOCK_START_NS] = stamp.uptimeSeconds * 1e9 + stamp.uptimeNanoseconds;
+    counters[CLOCK_START_NS] = this.#uptimeNs(0);
     const table = new MacTable(memory.buffer, this.#arena.macTable(index), settings.ageingNs);
     this.removeSwitch(index);
     table.forget();
@@ -174,7 +176,10 @@ export class DataPlane {
     if (device === undefined) forgetAddresses(port.direction?.far);
   }
 
-  /** Starts to carry frames from one port to the other. */
+  /**
+   * Starts to carry frames from one port to the other.
+   * @param after the number under which another worker carries them; those that come wait until it has left
+   */
   addLink(
     direction: number,
     from: number,
@@ -182,20 +187,23 @@ export class DataPlane {
     settings: LinkSettings,
     seed: number,
     path: string,
+    after?: number,
   ): void {
     const [near, far] = [this.#ports.get(from)!, this.#ports.get(to)!];
-    const { pool, scheduler } = this;
+    const { pool } = this;
     const { f64 } = this.#arena;
+    const timers = this.scheduler.of(direction);
     const errors = this.#arena.delayError(direction);
     const link = new LinkDirection(
       {
         frames: pool,
-        timers: scheduler.of(direction),
+        timers,
         counters: this.#arena.directionCounters(direction),
         linkType: near.ethernet ? LINKTYPE_ETHERNET : LINKTYPE_RAW,
         random: (stage) => createRandom(seed, `${path}/${stage}`),
         deliver: (frame, dueNs) => {
           const reason = this.#transmitter.deliver(far, frame, dueNs, link);
+          if (added.leftNs !== undefined) added.leftNs = Math.max(added.leftNs, dueNs);
           // How long after the moment it was asked for; of a frame that the link did not hold back nothing was asked.
           if (reason === undefined && dueNs > pool.arrivedNs[frame]!) {
             observe(f64, errors, Math.max(0, this.#clock.nowNs() - dueNs));
@@ -210,8 +218,54 @@ export class DataPlane {
       this.#clock.nowNs(),
     );
     link.observer = this.#log?.of(direction);
-    near.direction = { number: direction, link, near, far };
-    this.#directions.set(direction, near.direction);
+    const added: Direction = { number: direction, link, near, far, waiting: undefined, leftNs: undefined };
+    near.direction = added;
+    this.#directions.set(direction, added);
+    if (after === undefined) return;
+    added.waiting = new WaitingRoom(this.#arena, after, pool, timers, link, this.#uptimeNs(0), () => {
+      added.waiting = undefined;
+      // Whatever the other worker came to last.
+      far.device?.setCarrier?.(far.hasCarrier);
+    });
+    added.waiting.due(0, this.#clock.nowNs());
+  }
+
+  /** Takes no more frames in a direction; those under way go on. Returns the port that is not to be read any more. */
+  leave(direction: number): Port {
+    const left = this.#directions.get(direction)!;
+    left.near.direction = undefined;
+    left.near.queue = NO_QUEUE;
+    left.leftNs = this.#clock.nowNs();
+    this.#leaving.push(left);
+    this.flush();
+    return left.near;
+  }
+
+  /** Has a worker read the first queue of an interface from now on. */
+  read(index: number): Port {
+    const port = this.#ports.get(index)!;
+    port.queue = 0;
+    return port;
+  }
+
+  /** Forgets the directions that are being left and have no frames any more. When all is written. */
+  #letGo(): void {
+    for (const left of this.#leaving.filter(({ number }) => this.pool.heldBy(number) === 0)) {
+      const { number, far, leftNs } = left;
+      this.#leaving.splice(this.#leaving.indexOf(left), 1);
+      this.#directions.delete(number);
+      this.scheduler.cancel(number);
+      // The device keeps the carrier that it has: that is the other worker's now.
+      far.hasCarrier = true;
+      leave(this.#arena, number, this.#uptimeNs(leftNs!));
+    }
+  }
+
+  /** CLOCK_MONOTONIC at a time of this worker's clock. */
+  #uptimeNs(nowNs: number): number {
+    const stamp: Stamp = { seconds: 0, nanoseconds: 0, uptimeSeconds: 0, uptimeNanoseconds: 0 };
+    this.#clock.stampAt(nowNs, stamp);
+    return stamp.uptimeSeconds * 1e9 + stamp.uptimeNanoseconds;
   }
 
   /** Carries no more frames in this direction, if it did; those under way are dropped, as on a cable that is pulled. */
@@ -219,7 +273,10 @@ export class DataPlane {
     const removed = this.#directions.get(direction);
     if (!removed) return;
     const { link, near, far } = removed;
-    near.direction = undefined;
+    removed.waiting?.drop();
+    const leaving = this.#leaving.indexOf(removed);
+    if (leaving !== -1) this.#leaving.splice(leaving, 1);
+    if (near.direction === removed) near.direction = undefined;
     setCarrier(far, true);
     forgetAddresses(far);
     this.#directions.delete(direction);
@@ -289,6 +346,7 @@ export class DataPlane {
   /** Writes what is being joined. Also to be called before a command: what it takes away may be needed for that. */
   flush(): void {
     this.#transmitter.flush();
+    if (this.#leaving.length > 0) this.#letGo();
   }
 
   /** Counts a frame that came in. */
@@ -300,7 +358,8 @@ export class DataPlane {
   /** Has a super-frame pass whole where nobody looks at its segments and nothing happens to them. */
   readonly #passed: OnSuperFrame = (port, area, bytes) => {
     const { direction } = port;
-    if (!direction?.link.isClear || this.#taps.hasListeners(port.index)) return false;
+    if (!direction?.link.isClear || direction.waiting !== undefined) return false;
+    if (this.#taps.hasListeners(port.index)) return false;
     const { segments } = this.pool.superFrames.shape(area);
     if (!this.#transmitter.deliverWhole(direction.far, area, direction.link)) return false;
     this.#countReceived(port, segments, bytes);
@@ -329,6 +388,8 @@ export class DataPlane {
     } else if (length >= pool.slotBytes) {
       direction.link.dropUnread(slot, length, 'mtu');
       pool.release(slot);
+    } else if (direction.waiting !== undefined) {
+      direction.waiting.push(slot, nowNs);
     } else {
       direction.link.offer(slot, nowNs);
     }

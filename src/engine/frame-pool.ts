@@ -88,6 +88,11 @@ export class FramePool implements FrameTable {
     return this.take(this.#owner[frame]!);
   }
 
+  /** How many slots a direction has. */
+  heldBy(direction: number): number {
+    return this.#shares.heldBy(direction);
+  }
+
   owner(slot: number): number {
     return this.#owner[slot]!;
   }

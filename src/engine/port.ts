@@ -5,6 +5,7 @@ import type { Device } from '../device/device.ts';
 import type { LinkDirection } from '../link/direction.ts';
 import type { DropReason } from '../link/settings.ts';
 import type { Bridge } from './bridge.ts';
+import type { WaitingRoom } from './handover.ts';
 import { NOBODY } from './shares.ts';
 
 /** An interface as one worker sees it. */
@@ -19,7 +20,7 @@ export type Port = {
    * Which of the device's queues this worker reads, -1 if it reads none. It writes to the same, or to the first: every
    * worker may write.
    */
-  readonly queue: number;
+  queue: number;
   /** Longest frame that fits: the MTU with the link header; 4 more for a frame with a VLAN tag. */
   readonly frameBytes: number;
   readonly ethernet: boolean;
@@ -38,6 +39,10 @@ export type Direction = {
   readonly link: LinkDirection;
   readonly near: Port;
   readonly far: Port;
+  /** While another worker has frames of it that must leave first: where frames wait. */
+  waiting: WaitingRoom | undefined;
+  /** While this worker leaves it to another: when the last of its frames had to be delivered. */
+  leftNs: number | undefined;
 };
 
 /** What becomes of a frame that came in at a port. `unread`: why it is dropped at once; it then stands in the scratch slot. */

@@ -20,6 +20,10 @@ export class Shares {
     this.#held = new Int32Array(directions);
   }
 
+  heldBy(direction: number): number {
+    return this.#held[direction]!;
+  }
+
   /** Counts one more for a direction. Returns false when it must not have it. */
   take(direction: number): boolean {
     if (this.free === 0) return false;

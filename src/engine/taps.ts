@@ -1,7 +1,7 @@
 /**
  * What descriptors see of the frames of one worker: in, out, and dropped.
  */
-import { instantiateFused } from '../../vm/index.ts';
+import { instantiateFused } from '../../vm/fused.ts';
 import { type Arena, FIRST_WORKER } from '../arena/arena.ts';
 import { bpfPeersPresent, bpfTap } from '../bpf/bpf-if.ts';
 import type { Stamp } from '../bpf/buffers.ts';

@@ -25,7 +25,7 @@ import { classFilters, frameFilter } from './filter.ts';
 import type { DirectionObserver } from './observer.ts';
 import type { Random } from './random.ts';
 import { RuleChain } from './rule.ts';
-import type { DropReason, LinkSettings } from './settings.ts';
+import { CLEAR_LINK, type DropReason, type LinkSettings } from './settings.ts';
 import { alike, type FrameTable, type Stage, type StageContext, type Timers } from './stage.ts';
 
 export type DirectionContext = {
@@ -56,6 +56,7 @@ export class LinkDirection implements Stage {
   /** Where frames enter the chain, whatever its first stage is now. */
   readonly #link: Stage;
   #rules: readonly RuleChain[] = [];
+  #settings: LinkSettings = CLEAR_LINK;
 
   constructor(context: DirectionContext, settings: LinkSettings, nowNs = 0) {
     this.#context = context;
@@ -85,6 +86,15 @@ export class LinkDirection implements Stage {
     this.#rules = rules;
     for (const [i, rule] of settings.rules.entries()) rules[i]!.set(rule, i, nowNs);
     this.#chain.set(settings, nowNs);
+    this.#settings = settings;
+  }
+
+  /** When the wire was free, if the last frame was delivered at `deliveredNs`; long ago when nothing has a rate. */
+  wireFreeNs(deliveredNs: number): number {
+    const { delayNs, rules } = this.#settings;
+    const chains = [this.#settings, ...rules.map(({ impair }) => impair)];
+    const hasRate = chains.some(({ rateBitsPerSecond = 0 }) => rateBitsPerSecond > 0);
+    return hasRate ? deliveredNs - delayNs : Number.NEGATIVE_INFINITY;
   }
 
   /** Whether every frame is delivered as it comes: there is no rule and no impairment, and nobody to be told. */

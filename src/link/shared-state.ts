@@ -21,6 +21,13 @@ const SHARED: readonly [string, (settings: Partial<ChainSettings>) => boolean][]
   ['markov', ({ markov = null }) => markov !== null],
 ];
 
+/** An impairment that goes by a clock which began with its settings, if there is one: it would begin anew elsewhere. */
+export function keepsTime(settings: Partial<LinkSettings>): string | undefined {
+  const chains = [settings, ...(settings.rules ?? []).map(({ impair }) => impair)];
+  const words = ['trace', 'slot', 'flap', 'schedule', 'markov'];
+  return SHARED.find(([word, isOn]) => words.includes(word) && chains.some(isOn))?.[0];
+}
+
 /** Why a direction cannot run on several workers with these settings, if it cannot. */
 export function sharedStateProblem(settings: Partial<LinkSettings>): string | undefined {
   const chains = [settings, ...(settings.rules ?? []).map(({ impair }) => impair)];

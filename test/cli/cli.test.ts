@@ -153,6 +153,8 @@ describe('usage errors have status 2, say what was wrong, and go to stderr', () 
     [['set', 'wan', 'delay', '10', 'ms'], /^taplab: "ms": .*a unit follows its number without a space/],
     [['set', 'wan', '{ dealy: 3ms }'], /^taplab: .*did you mean "delay"/],
     [['set', 'wan', '{ delay: 3ms'], /^taplab: not a map in YAML, such as/],
+    [['set', 'wan', '--worker', 'one'], /expected the number of a worker, from 0 on/],
+    [['set', 'wan', 'lan', 'delay 1ms', '--worker', '1'], /--worker is for one link at a time/],
     [['set', 'wan', 'dealy', '3ms'], /^taplab: .*did you mean "delay"/],
     [['attach', 'client:eth0', '--buffer', '3zb'], /unknown unit "zb", expected b, kb/],
     [['attach', 'client:eth0', '--buffer', '3b'], /at least 32b and at most 16mb/],
@@ -495,6 +497,15 @@ test.each([
 ])('set %j says what a time without a unit means: %j', async (words, note) => {
   const { status, err } = await taplab('set', 'wan', ...words);
   expect([status, err]).toEqual([0, note]);
+  await taplab('set', 'wan', 'clear');
+});
+
+test('set has another worker carry a link, alone or with a change', async () => {
+  const moved = await taplab('set', 'wan', '--worker', '1');
+  expect([moved.status, moved.out]).toEqual([0, 'link wan: carried by worker 1\n']);
+  const both = JSON.parse((await taplab('set', 'wan', 'delay 1ms', '--worker', '0', '--json')).out);
+  expect(both.before.forward).toMatchObject({ workers: [1], settings: { delayNs: 0 } });
+  expect(both.after.forward).toMatchObject({ workers: [0], settings: { delayNs: 1e6 } });
   await taplab('set', 'wan', 'clear');
 });
 

@@ -390,6 +390,19 @@ export class FakeEmulator implements EmulatorControl {
     return changes.map((change) => this.#setLink(change));
   }
 
+  async moveLink(name: string, worker: number): Promise<LinkStatus> {
+    this.#mayFail();
+    const index = this.linkState.findIndex((each) => each.name === name);
+    const before = this.linkState[index]!;
+    const [forward, reverse] = [before.forward, before.reverse].map((each) => ({
+      ...each,
+      workers: [worker],
+    }));
+    const after: LinkStatus = { ...before, forward: forward!, reverse: reverse! };
+    this.linkState[index] = after;
+    return after;
+  }
+
   #setLink({ name, ...change }: NamedLinkChange): ChangedLink {
     const index = this.linkState.findIndex((each) => each.name === name);
     const before = this.linkState[index]!;

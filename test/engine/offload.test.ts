@@ -14,6 +14,7 @@ import { type Device, GONE, NO_CARRIER, NO_FRAME, type Parts, REFUSED } from '..
 import { VirtualClock } from '../../src/engine/clock.ts';
 import { INTERFACE_UP, RECEIVE_FRAMES, TRANSMIT_FRAMES } from '../../src/engine/counters.ts';
 import { DataPlane } from '../../src/engine/data-plane.ts';
+import { leave } from '../../src/engine/handover.ts';
 import { NOBODY } from '../../src/engine/shares.ts';
 import { DELIVERED_FRAMES, dropCounter, OFFERED_FRAMES } from '../../src/link/counters.ts';
 import { CLEAR_LINK, DROP_REASONS, type DropReason, type LinkSettings } from '../../src/link/settings.ts';
@@ -74,9 +75,15 @@ class FakeDevice implements Device {
   }
 }
 
-function setUp(settings: Partial<LinkSettings> = {}, farOffload = true, superFramesPerWorker = 8) {
+/** @param after a number under which another worker carries the direction */
+function setUp(
+  settings: Partial<LinkSettings> = {},
+  farOffload = true,
+  superFramesPerWorker = 8,
+  after?: number,
+) {
   // Worker 1 does nothing: its memory is what lies behind that of worker 0.
-  const counts = { workers: 2, interfaces: 2, directions: 1, descriptors: 1, superFramesPerWorker };
+  const counts = { workers: 2, interfaces: 2, directions: 2, descriptors: 1, superFramesPerWorker };
   const arena = Arena.create({ ...counts, slotsPerWorker: 300, slotBytes: 1600, heapBytes: 65_536 });
   const clock = new VirtualClock();
   const plane = new DataPlane(arena, 0, clock, () => {});
@@ -85,7 +92,7 @@ function setUp(settings: Partial<LinkSettings> = {}, farOffload = true, superFra
     plane.addPort(index, 1500, true, [0]).device = device;
     arena.f64[arena.interfaceCounters(index) + INTERFACE_UP] = 1;
   }
-  plane.addLink(0, 0, 1, { ...CLEAR_LINK, ...settings }, 1, 'ab/forward');
+  plane.addLink(0, 0, 1, { ...CLEAR_LINK, ...settings }, 1, 'ab/forward', after);
   const counters = arena.directionCounters(0);
   const run = (): void => {
     while (plane.receive(plane.port(0)!) > 0);
@@ -136,6 +143,18 @@ it('passes a super-frame on as it came, where the link treats all its segments a
     expect(far.written).toEqual([frame]);
     expect(counters[DELIVERED_FRAMES]).toBe(Math.ceil(40_000 / 1448));
   }
+});
+
+it('has a super-frame wait behind a frame that waits for another worker to leave', () => {
+  const { arena, plane, near, far, run } = setUp({}, true, 8, 1);
+  const frames = [superFrame(100), superFrame(40_000)];
+  near.waiting.push(...frames);
+  while (plane.receive(plane.port(0)!) > 0);
+  plane.flush();
+  expect(far.written).toEqual([]);
+  leave(arena, 1, 0);
+  run();
+  expect(far.written.flatMap(onWire)).toEqual(frames.flatMap(onWire));
 });
 
 it.each([

@@ -20,6 +20,7 @@ afterEach(async () => {
 });
 
 const FRAMES = 20;
+const ATTEMPTS = 50;
 
 /** Two nodes, the direction from each carried by a worker of its own. */
 async function setUp(forward: Partial<LinkSettings>): Promise<{
@@ -50,7 +51,8 @@ async function setUp(forward: Partial<LinkSettings>): Promise<{
 
 it('the worker that carries such frames waits on the clock for the last of each delay, and no other does', async () => {
   const { send, spinNs } = await setUp({ delayNs: 2e6, precision: 'high' });
-  await send();
+  // On a busy machine a worker may wake up when the time is over already; then there is nothing to wait for.
+  for (let i = 0; i < ATTEMPTS && spinNs()[0] === 0; i++) await send();
   const [carrier, other] = spinNs();
   expect(carrier).toBeGreaterThan(0);
   expect(other).toBe(0);

@@ -1,5 +1,5 @@
 /** Interfaces, links and devices that come and go under fire, with real workers. */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readdirSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Emulator, EmulatorOptions } from '../../src/daemon/emulator.ts';
@@ -36,6 +36,20 @@ function device(): SocketDevice {
   });
   return made;
 }
+
+describe('the workers of a lab', () => {
+  it('end again when its devices cannot be had', async () => {
+    const failed = async (): Promise<number> => {
+      const ports = Promise.reject(new Error('no such device'));
+      const onFailure = (error: Error): void => expect.unreachable(error.message);
+      await expect(pair({ ports, onFailure })).rejects.toThrow('no such device');
+      return readdirSync('/proc/self/task').length;
+    };
+    // After the first time there are also threads of Node's own that were not there before.
+    const threads = await failed();
+    expect(await failed()).toBe(threads);
+  });
+});
 
 describe('the workers of a running lab', () => {
   it('count what they do: time, turns, lateness, frames shown', async () => {

@@ -3,6 +3,7 @@
  * Helpers are added when first asked for. All take and return int32.
  */
 
+import { MATCH_BYTES } from '../fused.ts';
 import {
   META_NETWORK_OFFSET,
   META_RANDOM_STATE,
@@ -61,9 +62,6 @@ export class Helpers {
     return this.#emit;
   }
 }
-
-/** Bytes of one match: two int32, the filter's index and its snap length. */
-export const MATCH_BYTES = 8;
 
 function emitMatchBody(): FunctionBuilder {
   const [out, index, snapLength] = [0, 1, 2];

@@ -1,5 +1,5 @@
 /** `taplab set`: changes what links do to frames, while they run. */
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { parse } from 'yaml';
 import type { ChangedLink } from '../../daemon/contract.ts';
 import { IMPAIRMENT_WORDS, ImpairmentError, parseImpairment } from '../../link/impairment.ts';
@@ -10,7 +10,11 @@ import type { Context } from '../context.ts';
 import { CliError, EXIT_USAGE } from '../errors.ts';
 import { changeLines, type LinkSide } from '../link-change.ts';
 
-type SetOptions = { readonly direction?: 'forward' | 'reverse'; readonly json?: true };
+type SetOptions = {
+  readonly direction?: 'forward' | 'reverse';
+  readonly worker?: number;
+  readonly json?: true;
+};
 
 export function setCommand(context: Context): Command {
   return new Command('set')
@@ -19,9 +23,15 @@ export function setCommand(context: Context): Command {
       'Changes what links do to the frames that arrive from now on: delay, jitter, distribution, loss, duplicate, reorder, corrupt, ber, rate, burst, peakrate, limit, queue, slot, mtu, carrier, flap, precision, markov, and match for some frames only (docs/links.md). What is not named stays as it is; `clear` takes everything away. Several links change at one moment, all or none.',
     )
     .argument('<link>', 'name of the link; names of more links may follow')
-    .argument('<impairment...>', 'in the words of tc-netem(8), or as a map in YAML')
+    .argument('[impairment...]', 'in the words of tc-netem(8), or as a map in YAML')
     .addOption(
       new Option('--direction <direction>', 'change one direction only').choices(['forward', 'reverse']),
+    )
+    .addOption(
+      new Option(
+        '--worker <number>',
+        'have this worker carry the link from now on, both directions',
+      ).argParser(parseWorker),
     )
     .addOption(jsonOption('print the link before and after as JSON; of several links, a list of these'))
     .addHelpText(
@@ -34,29 +44,44 @@ Examples:
   $ taplab set wan 'loss gemodel 1% 10% queue fq_codel'
   $ taplab set wan 'match "udp port 53" loss 30%'
   $ taplab set wan clear
-  $ taplab set wan lan uplink 'carrier down'`,
+  $ taplab set wan lan uplink 'carrier down'
+  $ taplab set wan --worker 1`,
     )
-    .action(async (link: string, words: string[], { direction, json }: SetOptions) => {
+    .action(async (link: string, words: string[], { direction, worker, json }: SetOptions) => {
       const { client, terminal } = context;
       const more = otherLinks(words);
       const links = [...new Set([link, ...more])];
-      const impairment = readImpairment(words.slice(more.length));
-      checkImpairment(impairment);
+      const rest = words.slice(more.length);
+      if (rest.length === 0 && worker === undefined) {
+        throw new CliError("missing required argument 'impairment'", EXIT_USAGE);
+      }
+      if (worker !== undefined && links.length > 1) {
+        throw new CliError('--worker is for one link at a time', EXIT_USAGE);
+      }
+      const impairment = rest.length === 0 ? {} : readImpairment(rest);
+      if (rest.length > 0) checkImpairment(impairment);
       for (const { word, time } of bareTimes(impairment)) {
         terminal.say(
           `taplab: ${word} ${time} is taken as ${time}us, as tc(8) does; write ${time}ms for milliseconds`,
         );
       }
-      const change = { [direction ?? 'impair']: impairment };
+      const change = rest.length === 0 ? {} : { [direction ?? 'impair']: impairment };
       const changed =
         links.length === 1
-          ? [await client.changeLink(link, change)]
+          ? [await client.changeLink(link, { ...change, ...(worker !== undefined && { worker }) })]
           : await client.changeLinks(Object.fromEntries(links.map((name) => [name, change])));
       const sides = direction === undefined ? (['forward', 'reverse'] as const) : [direction];
       for (const note of idleNotes(changed, sides)) terminal.say(`taplab: ${note}`);
       if (json) return terminal.printJson(links.length === 1 ? changed[0]! : { links: changed });
+      if (worker !== undefined) terminal.print(`link ${link}: carried by worker ${worker}`);
+      if (rest.length === 0) return;
       for (const each of changed) for (const line of changeLines(each, sides)) terminal.print(line);
     });
+}
+
+function parseWorker(text: string): number {
+  if (!/^\d{1,3}$/.test(text)) throw new InvalidArgumentError('expected the number of a worker, from 0 on.');
+  return Number(text);
 }
 
 /**

@@ -7,9 +7,9 @@ import { type App, type ControlContext, findLink, PROBLEMS } from '../context.ts
 import { ProblemError, type ProblemItem, problemType } from '../problem.ts';
 import {
   type LinkChangeRequest,
-  LinkChangeRequestSchema,
   LinksChangeRequestSchema,
   NameParamsSchema,
+  OneLinkChangeRequestSchema,
 } from '../schemas/requests.ts';
 import { LinkChangedSchema, LinkSchema } from '../schemas/resources.ts';
 
@@ -53,15 +53,20 @@ export function linkRoutes(app: App, context: ControlContext): void {
         operationId: 'changeLink',
         summary: 'Changes a link for the frames that arrive from now on. What is not named stays as it is.',
         params: NameParamsSchema,
-        body: LinkChangeRequestSchema,
+        body: OneLinkChangeRequestSchema,
         response: { 200: LinkChangedSchema, ...PROBLEMS },
       },
     },
     async (request) => {
-      const { name } = findLink(context, request.params.name);
+      const before = findLink(context, request.params.name);
+      const { name } = before;
       access.requireOperator(request.raw.socket, 'change links');
-      const [changed] = await emulator.setLinks([{ name, ...linkChange(request.body, '#') }]);
-      return changed!;
+      const { worker, ...body } = request.body;
+      const change = linkChange(body, '#');
+      const after = worker === undefined ? undefined : await emulator.moveLink(name, worker);
+      if (after !== undefined && Object.keys(body).length === 0) return { before, after };
+      const [changed] = await emulator.setLinks([{ name, ...change }]);
+      return { before, after: changed!.after };
     },
   );
 

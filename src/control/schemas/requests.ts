@@ -187,16 +187,37 @@ export type LinkChangeRequest = {
   readonly reverse?: Impairment | undefined;
 };
 
+const impairments = {
+  impair: impairment.optional().describe('For both directions.'),
+  forward: impairment.optional().describe('From the first endpoint to the second; laid over impair.'),
+  reverse: impairment.optional().describe('From the second endpoint to the first; laid over impair.'),
+};
+
 export const LinkChangeRequestSchema: z.ZodType<LinkChangeRequest> = z
-  .strictObject({
-    impair: impairment.optional().describe('For both directions.'),
-    forward: impairment.optional().describe('From the first endpoint to the second; laid over impair.'),
-    reverse: impairment.optional().describe('From the second endpoint to the first; laid over impair.'),
-  })
+  .strictObject(impairments)
   .refine((body) => Object.values(body).some((value) => value !== undefined), {
     error: 'nothing to change: give impair, forward or reverse',
   })
   .meta({ id: 'LinkChange' });
+
+/** Of one link: its impairments, and the worker that carries it. */
+export type OneLinkChangeRequest = LinkChangeRequest & { readonly worker?: number | undefined };
+
+export const OneLinkChangeRequestSchema: z.ZodType<OneLinkChangeRequest> = z
+  .strictObject({
+    ...impairments,
+    worker: z
+      .int()
+      .nonnegative()
+      .optional()
+      .describe(
+        'Number of the worker that is to carry both directions; frames under way keep time and order.',
+      ),
+  })
+  .refine((body) => Object.values(body).some((value) => value !== undefined), {
+    error: 'nothing to change: give impair, forward, reverse or worker',
+  })
+  .meta({ id: 'OneLinkChange' });
 
 export type LinksChangeRequest = { readonly links: Readonly<Record<string, LinkChangeRequest>> };
 
