@@ -30,7 +30,10 @@ export function contenders(ground: Ground): LabContender[] {
   const hasMininet = isInstalled('mn') && isInstalled('brctl');
   return [
     { name: 'taplab', run: (shape, nodes) => runForeground(ground, shape, nodes) },
-    { name: 'taplab up --detach, down', run: (shape, nodes) => runBackground(ground, shape, nodes) },
+    {
+      name: 'taplab up --detach, down',
+      run: (shape, nodes) => ground.uninterrupted(() => runBackground(ground, shape, nodes)),
+    },
     {
       name: 'Mininet',
       ...(hasMininet ? {} : { missing: 'mininet and bridge-utils (Debian: the same names)' }),
@@ -67,10 +70,19 @@ async function runBackground(ground: Ground, shape: Shape, nodes: number): Promi
   const before = performance.now();
   const said = await output([...taplab, 'up', lab, '--detach', '--json', '--metrics', 'off'], PATIENCE_MS);
   const upMs = performance.now() - before;
-  const megabytes = megabytesOf((JSON.parse(said) as { readonly pid: number }).pid);
-  const start = performance.now();
-  await output([...taplab, 'down'], PATIENCE_MS);
-  return { upMs, downMs: performance.now() - start, megabytes };
+  const down = async (): Promise<number> => {
+    const start = performance.now();
+    await output([...taplab, 'down'], PATIENCE_MS);
+    return performance.now() - start;
+  };
+  try {
+    const { pid } = JSON.parse(said) as { readonly pid: number };
+    const megabytes = megabytesOf(pid);
+    return { upMs, megabytes, downMs: await down() };
+  } catch (error) {
+    await down().catch(() => {});
+    throw error;
+  }
 }
 
 function prepare(ground: Ground, shape: Shape, nodes: number): Record<'command' | 'socket' | 'lab', string> {

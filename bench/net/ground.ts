@@ -25,6 +25,7 @@ export class Ground {
   readonly folder: string = mkdtempSync(join(tmpdir(), 'taplab-bench-'));
   readonly #namespaces: Set<string> = new Set();
   readonly #children: Set<ChildProcess> = new Set();
+  readonly #uninterrupted: Set<Promise<unknown>> = new Set();
   #pairs = 0;
   #closing: Promise<void> | undefined;
   readonly #interrupt = (signal: (typeof SIGNALS)[number]): void => {
@@ -91,6 +92,21 @@ export class Ground {
     return await output(command, timeoutMs, { input, onStart });
   }
 
+  /**
+   * Does what leaves nothing behind when it comes to its end, and only then: taking down waits for it. The processes it
+   * starts are its own, with output(); a Ctrl-C must not reach them.
+   */
+  async uninterrupted<T>(work: () => Promise<T>): Promise<T> {
+    this.#refuseWhenClosing();
+    const done = work();
+    this.#uninterrupted.add(done);
+    try {
+      return await done;
+    } finally {
+      this.#uninterrupted.delete(done);
+    }
+  }
+
   /** Ends a process and waits for it. */
   async stop(child: ChildProcess): Promise<void> {
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -113,7 +129,8 @@ export class Ground {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([...this.#children].map((child) => this.stop(child)));
+    const stopped = [...this.#children].map((child) => this.stop(child));
+    await Promise.allSettled([...stopped, ...this.#uninterrupted]);
     for (const name of this.#namespaces) ip('netns', 'del', name);
     this.#namespaces.clear();
     rmSync(this.folder, { recursive: true, force: true });
@@ -167,14 +184,17 @@ export function ip(...args: string[]): void {
   execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] });
 }
 
-/** Runs a command to its end; returns what it printed. Throws when it fails or takes too long. */
+/**
+ * Runs a command to its end, out of reach of a terminal's Ctrl-C; returns what it printed. Throws when it fails or takes
+ * too long.
+ */
 export function output(
   command: readonly string[],
   timeoutMs: number = PATIENCE_MS,
   { input = '', onStart }: { input?: string; onStart?: (child: ChildProcess) => void } = {},
 ): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command[0]!, command.slice(1), { stdio: 'pipe' });
+    const child = spawn(command[0]!, command.slice(1), { stdio: 'pipe', detached: true });
     onStart?.(child);
     child.stdin.on('error', () => {}).end(input);
     let [stdout, stderr] = ['', ''];

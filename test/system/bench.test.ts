@@ -25,10 +25,13 @@ function processesOf(folder: string): string[] {
 
 describe.skipIf(noRealDevices)('a bench', { timeout: 60_000 }, () => {
   test.each([
-    ['at its start', 1, 0],
-    ['while a lab comes up or is up', 1, 500],
-    ['after others were taken down', 2, 200],
-  ])('interrupted %s leaves no process, namespace or file', async (_, round, afterMs) => {
+    ['at its start', 'round 1 ', 0],
+    ['while a lab comes up or is up', 'round 1 ', 300],
+    ['as the lab of another process comes up', 'round 1 of 50: taplab up --detach', 0],
+    ['while the lab of another process comes up or is up', 'round 1 of 50: taplab up --detach', 500],
+    ['as the lab of another process is up or goes down', 'round 1 of 50: taplab up --detach', 900],
+    ['after others were taken down', 'round 2 ', 200],
+  ])('interrupted %s leaves no process, namespace or file', async (_, at, afterMs) => {
     const folder = mkdtempSync(join(tmpdir(), 'taplab-bench-test-'));
     try {
       const args = [distPath('bench/main.js'), 'bringup', '--nodes', '10', '--rounds', '50'];
@@ -36,7 +39,7 @@ describe.skipIf(noRealDevices)('a bench', { timeout: 60_000 }, () => {
       const bench = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
       const exited = once(bench, 'exit');
       for await (const line of createInterface({ input: bench.stderr })) {
-        if (line.includes(`round ${round} `)) break;
+        if (line.includes(at)) break;
       }
       await sleep(afterMs);
       bench.kill('SIGINT');
